@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DM_CONTAINER_HAVE_H
+#define DM_CONTAINER_HAVE_H
+
+/*
+ * What a host is and has, as a JSON object (docker-migrate(7) lists the keys):
+ * engine, engine_id, driver, kernel, arch, cpu, cgroup, criu, hostname, machine, boot, clock,
+ * memory, room, images, tags, containers, volumes, networks, obstacles.
+ */
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "engine/docker.h"
+
+/*
+ * Describe this host. stage is the folder whose room counts. "obstacles" lists what is missing for
+ * a restore. Returns a new reference; NULL with err.
+ */
+json_t *dm_have(struct dm_engine *e, const char *stage, struct dm_err *err);
+
+/*
+ * This host's machine-id and boot-id, each at most 63 letters. Returns 0; -1 with err.
+ */
+int dm_have_identity(char machine[64], char boot[64], struct dm_err *err);
+
+/*
+ * The bytes of memory that can be had without swapping; 0 when that cannot be told.
+ */
+uint64_t dm_have_memory(void);
+
+#endif
