@@ -8,44 +8,94 @@ MANDIR = $(PREFIX)/share/man
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
 
-WARN = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes \
+	-Wstrict-prototypes -Wvla -Werror
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ilib -I$(BUILD)/lib $(WARN) \
-	-fstack-protector-strong -MMD -MP $(CFLAGS)
-ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ilib -pthread $(WARN) \
+	-fstack-protector-strong $(CFLAGS)
+ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
-PROGRAMS = dm-fsdiff dm-predump dm-ship dm-restore dm-rollback
-SRC = $(wildcard lib/*/*.c)
-OBJ = $(SRC:%.c=$(BUILD)/%.o)
+# The five tools; the runtime, which is static, since containers depend on it; the script.
+TOOLS = dm-fsdiff dm-predump dm-ship dm-restore dm-rollback
+RUNTIME = dm-runtime
+SCRIPT = bin/dm-migrate
+MAN1 = $(wildcard man/*.1)
+MAN5 = $(wildcard man/*.5)
+MAN7 = $(wildcard man/*.7)
+MAN8 = $(wildcard man/*.8)
+
+OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
 LIB = $(BUILD)/libdm.a
-
-PACKAGES = gcc make pkg-config libarchive-dev zlib1g-dev libzstd-dev libxxhash-dev libjansson-dev \
-	libcurl4-openssl-dev
-MODULES = libarchive zlib libzstd libxxhash jansson libcurl
 LIBS = -larchive -lz -lzstd -lxxhash -ljansson -lcurl
+MODULES = libarchive zlib libzstd libxxhash jansson libcurl
+PACKAGES = gcc make pkg-config libarchive-dev zlib1g-dev libzstd-dev libxxhash-dev \
+	libjansson-dev libcurl4-openssl-dev
 
-all: $(PROGRAMS:%=$(BUILD)/%) $(BUILD)/dm-runtime
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
 
-$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/bin/%.o $(LIB)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $^ $(LIBS)
+all: $(TOOLS:%=$(BUILD)/%) $(BUILD)/$(RUNTIME)
+
+help:
+	@echo 'make            build the tools into $(BUILD)/'
+	@echo 'make install    install them and the manual under PREFIX=$(PREFIX), into DESTDIR='
+	@echo 'make uninstall  remove them again'
+	@echo 'make test       run all tests; as root: they make hosts of their own'
+	@echo 'make check      the tests that need no hosts: unit and command line'
+	@echo 'make demo       move a Redis under writes between two hosts made on this machine'
+	@echo 'make bench      compare the pause with the stock way'
+	@echo 'make format     format all C'
+	@echo 'make lint       check formatting, scripts and manual'
+	@echo 'make clean      remove $(BUILD)/'
+
+$(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/bin/%.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/$(RUNTIME): $(BUILD)/bin/$(RUNTIME).o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -static -o $@ $^ -ljansson
 
 $(LIB): $(OBJ)
-	rm -f $@
+	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/%.o: %.c | $(BUILD)/.packages
+$(BUILD)/%.o: %.c $(BUILD)/.packages
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# A missing library is named once, with the packages that bring it.
+$(BUILD)/tests/%: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(LIB) $(LIBS)
+
+# A missing library is told once, with the packages that bring it.
 $(BUILD)/.packages:
 	@mkdir -p $(@D)
-	@command -v $(PKG_CONFIG) >/dev/null && $(PKG_CONFIG) --exists $(MODULES) || { \
-		echo "make: a build package is missing; on Debian: apt-get install $(PACKAGES)" >&2; exit 1; }
+	@{ command -v $(PKG_CONFIG) && $(PKG_CONFIG) --exists $(MODULES); } >/dev/null || { \
+		echo 'make: a build package is missing; on Debian: apt-get install $(PACKAGES)' >&2; \
+		exit 1; }
 	@touch $@
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+	install $(TOOLS:%=$(BUILD)/%) $(BUILD)/$(RUNTIME) $(SCRIPT) $(DESTDIR)$(SBINDIR)/
+	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1/)
+	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5/)
+	$(if $(MAN7),install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7/)
+	$(if $(MAN8),install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8/)
+
+uninstall:
+	rm -f $(patsubst %,$(DESTDIR)$(SBINDIR)/%,$(TOOLS) $(RUNTIME) $(notdir $(SCRIPT)))
+	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man1/%,$(MAN1)) \
+		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(MAN5)) \
+		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man7/%,$(MAN7)) \
+		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man8/%,$(MAN8))
+
+unit: $(UNIT)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean
--include $(OBJ:.o=.d) $(PROGRAMS:%=$(BUILD)/bin/%.d)
+.PHONY: all help install uninstall unit format clean
+-include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d)

@@ -209,3 +209,23 @@ int dm_cgroup_kill(const struct dm_cgroup *c, int sig, struct dm_err *err)
 	}
 	return dm_fail(err, DM_FAILURE, "cgroup %s: processes keep appearing", c->path);
 }
+
+uint64_t dm_tasks_memory(const struct dm_tasks *tasks)
+{
+	static const char *const keys[] = {"\nRssAnon:", "\nRssShmem:", "\nVmSwap:"};
+	unsigned long long kib, sum = 0;
+	struct dm_err ignored;
+	char path[64], *all, *p;
+
+	for (size_t i = 0; i < tasks->n; i++) {
+		snprintf(path, sizeof(path), "/proc/%ld/status", (long)tasks->t[i].pid);
+		all = dm_read_file(AT_FDCWD, path, 1 << 20, NULL, &ignored);
+		for (size_t k = 0; all && k < sizeof(keys) / sizeof(*keys); k++) {
+			p = strstr(all, keys[k]);
+			if (p && sscanf(p + strlen(keys[k]), "%llu", &kib) == 1)
+				sum += kib;
+		}
+		free(all);
+	}
+	return (uint64_t)sum << 10;
+}

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -58,5 +59,11 @@ const struct dm_task *dm_tasks_foreign(const struct dm_tasks *t, pid_t root);
  * Returns 0; -1 with err.
  */
 int dm_cgroup_kill(const struct dm_cgroup *c, int signal, struct dm_err *err);
+
+/*
+ * The bytes of memory of the processes in tasks that a dump would hold, roughly: anonymous and
+ * shared pages, each process's own count, swapped ones included.
+ */
+uint64_t dm_tasks_memory(const struct dm_tasks *tasks);
 
 #endif

@@ -52,16 +52,19 @@ static int cut(const struct dm_container *c, bool open, struct dm_err *err)
 	return ret;
 }
 
-/* Returns 1 when the engine says that it is paused. */
-static int is_paused(struct dm_engine *e, const struct dm_container *c, struct dm_err *err)
+/* What the engine says now under key, "State.Paused" for one. Returns 1 or 0; -1 with err. */
+static int state(struct dm_engine *e, const struct dm_container *c, const char *key,
+		 struct dm_err *err)
 {
-	struct dm_container now;
+	char path[300];
+	json_t *now;
 	int ret;
 
-	if (dm_container_load(e, c->id, &now, err))
+	snprintf(path, sizeof(path), "/containers/%s/json", c->id);
+	if (dm_engine_do(e, "GET", path, NULL, CALL_SECONDS, &now, err))
 		return -1;
-	ret = now.paused;
-	dm_container_free(&now);
+	ret = dm_json_true(now, key);
+	json_decref(now);
 	return ret;
 }
 
@@ -126,7 +129,7 @@ int dm_thaw(struct dm_engine *e, const struct dm_container *c, struct dm_record 
 		goto out;
 	if (c->pid && cut(c, true, err))
 		goto out;
-	n = is_paused(e, c, err);
+	n = state(e, c, "State.Paused", err);
 	if (n < 0 || (n == 1 && verb(e, c, "unpause", NULL, err)))
 		goto out;
 	policy = json_object_get(freezing, "restart");
@@ -144,16 +147,12 @@ out:
 static int wait_exit(struct dm_engine *e, const struct dm_container *c, struct dm_err *err)
 {
 	double end = dm_now() + EXIT_SECONDS;
-	struct dm_container now;
-	bool running;
+	int n;
 
 	do {
-		if (dm_container_load(e, c->id, &now, err))
-			return -1;
-		running = now.running;
-		dm_container_free(&now);
-		if (!running)
-			return 0;
+		n = state(e, c, "State.Running", err);
+		if (n <= 0)
+			return n;
 		nap(20);
 	} while (dm_now() < end);
 	return dm_fail(err, DM_FAILURE, "container %s: it does not end", c->name);

@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/io.h"
 #include "memory/maps.h"
 
 enum { CHUNK = 1024 }; /* pages looked at in one go */
@@ -210,24 +209,4 @@ int dm_live_round(const struct dm_tasks *tasks, struct dm_sender *s, volatile si
 	free(r.shared);
 	free(r.buf);
 	return ret;
-}
-
-uint64_t dm_live_bytes(const struct dm_tasks *tasks)
-{
-	static const char *const keys[] = {"\nRssAnon:", "\nRssShmem:", "\nVmSwap:"};
-	unsigned long long kib, sum = 0;
-	struct dm_err ignored;
-	char path[64], *all, *p;
-
-	for (size_t i = 0; i < tasks->n; i++) {
-		snprintf(path, sizeof(path), "/proc/%ld/status", (long)tasks->t[i].pid);
-		all = dm_read_file(AT_FDCWD, path, 1 << 20, NULL, &ignored);
-		for (size_t k = 0; all && k < sizeof(keys) / sizeof(*keys); k++) {
-			p = strstr(all, keys[k]);
-			if (p && sscanf(p + strlen(keys[k]), "%llu", &kib) == 1)
-				sum += kib;
-		}
-		free(all);
-	}
-	return (uint64_t)sum << 10;
 }

@@ -23,10 +23,4 @@
 int dm_live_round(const struct dm_tasks *tasks, struct dm_sender *s, volatile sig_atomic_t *stop,
 		  struct dm_err *err);
 
-/*
- * The bytes of memory of the processes in tasks that a dump would hold, roughly: anonymous and
- * shared pages, each process's own count, swapped ones included.
- */
-uint64_t dm_live_bytes(const struct dm_tasks *tasks);
-
 #endif

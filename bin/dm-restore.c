@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dm-restore: the target's work: receive a stream, start the container, answer with receipts. */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "container/have.h"
+#include "handover/receipt.h"
+#include "restore/install.h"
+#include "restore/receive.h"
+#include "restore/start.h"
+
+enum {
+	KEY_CHECK = 256,
+	KEY_HAVE,
+	KEY_STAGE,
+	KEY_STATUS,
+	KEY_REFUSE,
+	KEY_INSTALL,
+	KEY_LIMIT,
+	KEY_LOG
+};
+
+static const struct dm_opt opts[] = {
+	{KEY_CHECK, "check", NULL, "tell on stderr what this host lacks, and receive nothing"},
+	{KEY_HAVE, "have", NULL, "with --check: print what this host is and has, as JSON"},
+	{KEY_STAGE, "stage", "DIR", "staging folder (default /dev/shm/docker-migrate)"},
+	{KEY_LIMIT, "limit", "SECONDS", "how long CRIU may take (default 120)"},
+	{KEY_LOG, "log-limit", "SIZE", "how long CRIU's log may grow (default 64M)"},
+	{KEY_STATUS, "status", "ID", "print what became of a migration, as a receipt"},
+	{KEY_REFUSE, "refuse", "ID", "the same, after refusing it if nothing is decided yet"},
+	{KEY_INSTALL, "install-runtime", NULL, "add our runtime to the engine's configuration"},
+	{0},
+};
+
+static const struct dm_tool tool = {
+	"dm-restore",
+	"[options] <STREAM >RECEIPTS",
+	"Receive a container and start it where it stopped.",
+	opts,
+};
+
+struct options {
+	const char *stage, *status, *refuse;
+	int check, have, install;
+	struct dm_start_opts start;
+};
+
+static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
+{
+	struct options *o = ctx;
+
+	switch (key) {
+	case KEY_CHECK:
+		o->check = 1;
+		return 0;
+	case KEY_HAVE:
+		o->have = 1;
+		return 0;
+	case KEY_STAGE:
+		o->stage = arg;
+		return 0;
+	case KEY_LIMIT:
+		return dm_num_u64(arg, "--limit", 1, 86400, &o->start.limit, err);
+	case KEY_LOG:
+		return dm_num_size(arg, "--log-limit", &o->start.log_limit, err);
+	case KEY_STATUS:
+		o->status = arg;
+		return 0;
+	case KEY_REFUSE:
+		o->refuse = arg;
+		return 0;
+	case KEY_INSTALL:
+		o->install = 1;
+		return 0;
+	}
+	return dm_fail(err, DM_USAGE, "unknown option");
+}
+
+/* An interrupt ends the stream, and with it all that it brought; once the stream is complete it
+ * changes nothing any more. */
+static void on_signal(int sig)
+{
+	int fd = open("/dev/null", O_RDONLY);
+
+	(void)sig;
+	if (fd >= 0) {
+		dup2(fd, STDIN_FILENO);
+		close(fd);
+	}
+}
+
+static int check(struct dm_engine *e, const struct options *o, struct dm_err *err)
+{
+	json_t *have = dm_have(e, o->stage, err), *v;
+	size_t i, n;
+	int ret = 0;
+
+	if (!have)
+		return -1;
+	if (o->have) {
+		ret = dm_receipt_print(have, err);
+		json_decref(have);
+		return ret;
+	}
+	n = json_array_size(json_object_get(have, "obstacles"));
+	json_array_foreach(json_object_get(have, "obstacles"), i, v)
+	{
+		dm_say("%s", json_string_value(v));
+	}
+	json_decref(have);
+	return n ? dm_fail(err, DM_UNFIT, "this host is not ready to receive a container") : 0;
+}
+
+/* Answer what became of a migration; with refuse, nothing can become of it any more. */
+static int answer(const char *id, int refuse, struct dm_err *err)
+{
+	struct dm_record *r = dm_record_open(DM_TARGET, id, false, err);
+	char standing[DM_WORD_MAX];
+	json_t *receipt = NULL;
+	int stale, ret = -1;
+
+	if (!r)
+		return -1;
+	stale = dm_receipt_stale(r, err);
+	if (stale < 0)
+		goto out;
+	/* what was not decided before a reboot never runs */
+	if ((stale || refuse) &&
+	    dm_record_decide(r, stale ? "failed" : "refused", standing, err) < 0)
+		goto out;
+	receipt = dm_receipt_result(r, NULL, err);
+	if (receipt)
+		ret = dm_receipt_print(receipt, err);
+out:
+	json_decref(receipt);
+	dm_record_close(r);
+	return ret;
+}
+
+/* It will not run: say so in the record first, then remove what came. */
+static void give_up(struct dm_receive *r, const struct dm_err *why)
+{
+	const struct dm_received *got = dm_receive_get(r);
+	char standing[DM_WORD_MAX];
+	json_t *receipt;
+	struct dm_err err;
+
+	if (!got->record)
+		return;
+	if (dm_record_decide(got->record, "failed", standing, &err) < 0) {
+		dm_say("%s", err.msg);
+		return; /* undecided: it must stay as it is until somebody asks */
+	}
+	if (!strcmp(standing, "running"))
+		return;
+	dm_receive_undo(r);
+	dm_start_undo(got);
+	receipt = dm_receipt_result(got->record, why->msg, &err);
+	if (!receipt || dm_receipt_print(receipt, &err))
+		dm_say("%s", err.msg);
+	json_decref(receipt);
+}
+
+static int receive(struct dm_engine *e, const struct options *o, struct dm_err *err)
+{
+	struct dm_receive *r = dm_receive_new(e, o->stage, err);
+	const struct dm_received *got;
+	json_t *receipt = NULL;
+	int ret = -1;
+
+	if (!r)
+		return -1;
+	got = dm_receive_get(r);
+	if (dm_receive_run(r, STDIN_FILENO, err) || dm_start(e, got, &o->start, err)) {
+		give_up(r, err);
+		goto out;
+	}
+	receipt = dm_receipt_result(got->record, NULL, err);
+	if (receipt)
+		ret = dm_receipt_print(receipt, err);
+	json_decref(receipt);
+	dm_say("container %.12s runs", got->container.id);
+out:
+	dm_receive_free(r);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.stage = "/dev/shm/docker-migrate",
+			    .start = {.limit = 120, .log_limit = 64 << 20}};
+	struct sigaction sa = {.sa_handler = on_signal};
+	struct dm_engine *e = NULL;
+	struct dm_err err;
+	int at, ret;
+
+	at = dm_opt_parse(&tool, argc, argv, on_option, &o, &err);
+	if (at < 0)
+		return dm_opt_die(&tool, &err);
+	if (argc != at || (o.have && !o.check) ||
+	    o.check + o.install + !!o.status + !!o.refuse > 1) {
+		dm_fail(&err, DM_USAGE,
+			"no operands, --have only with --check, and one task at a time");
+		return dm_opt_die(&tool, &err);
+	}
+	signal(SIGPIPE, SIG_IGN); /* the record tells what a lost receipt cannot */
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	if (o.status || o.refuse) {
+		ret = answer(o.status ? o.status : o.refuse, o.refuse != NULL, &err);
+	} else {
+		e = dm_engine_open(&err);
+		ret = !e	  ? -1
+		      : o.install ? dm_install_runtime(e, &err)
+		      : o.check	  ? check(e, &o, &err)
+				  : receive(e, &o, &err);
+	}
+	dm_engine_close(e);
+	if (ret || dm_close_stdout(&err))
+		return dm_opt_die(&tool, &err);
+	return DM_OK;
+}

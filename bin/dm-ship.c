@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "ship/codec.h"
+#include "ship/decode.h"
+#include "ship/encode.h"
+#include "ship/list.h"
+#include "ship/progress.h"
+#include "stream/dump.h"
+
+enum { KEY_CODEC = 256, KEY_LIMIT_RATE, KEY_LIST, KEY_PROGRESS };
+
+static const struct dm_opt opts[] = {
+	{'d', "decode", NULL, "unwrap; without it: wrap"},
+	{KEY_CODEC, "codec", "CODEC", "none, zlib[:LEVEL] or zstd[:LEVEL]; zstd:1 if not given"},
+	{KEY_LIMIT_RATE, "limit-rate", "SIZE", "write at most SIZE bytes a second (K, M, G)"},
+	{KEY_PROGRESS, "progress", NULL, "tell on stderr how far it is"},
+	{KEY_LIST, "list", NULL, "print what a migration stream holds, wrapped or not"},
+	{0},
+};
+
+static const struct dm_tool tool = {
+	"dm-ship",
+	"[-d] [--codec CODEC] [--limit-rate SIZE] [--progress] | --list",
+	"Wrap stdin into checked, packed frames on stdout, or unwrap it.",
+	opts,
+};
+
+struct settings {
+	bool decode, list, progress, codec_given;
+	struct dm_codec_choice codec;
+	uint64_t limit_rate; /* bytes per second; 0: none */
+};
+
+static int set(void *ctx, int key, const char *arg, struct dm_err *err)
+{
+	struct settings *s = ctx;
+
+	switch (key) {
+	case 'd':
+		s->decode = true;
+		return 0;
+	case KEY_CODEC:
+		s->codec_given = true;
+		return dm_codec_parse(arg, "--codec", &s->codec, err);
+	case KEY_LIMIT_RATE:
+		if (dm_num_size(arg, "--limit-rate", &s->limit_rate, err))
+			return -1;
+		return s->limit_rate ? 0 : dm_fail(err, DM_USAGE, "--limit-rate: must not be 0");
+	case KEY_LIST:
+		s->list = true;
+		return 0;
+	default:
+		s->progress = true;
+		return 0;
+	}
+}
+
+static int check(const struct settings *s, int operands, struct dm_err *err)
+{
+	if (operands > 0)
+		return dm_fail(err, DM_USAGE, "takes no operands: it reads stdin");
+	if (s->list && (s->decode || s->codec_given || s->limit_rate || s->progress))
+		return dm_fail(err, DM_USAGE, "--list goes with no other option");
+	if (s->decode && s->codec_given)
+		return dm_fail(err, DM_USAGE, "--codec does not go with --decode");
+	if (!s->decode && !s->list && isatty(STDOUT_FILENO))
+		return dm_fail(err, DM_USAGE, "will not write a wrapped stream to a terminal");
+	return 0;
+}
+
+/* A closed stdin or stdout must not become the next file that is opened. */
+static int check_descriptors(struct dm_err *err)
+{
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+		return dm_fail_errno(err, "read standard input");
+	if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
+		return dm_fail_errno(err, "write standard output");
+	if (fcntl(STDERR_FILENO, F_GETFD) < 0 && open("/dev/null", O_WRONLY) < 0)
+		return dm_fail_errno(err, "open /dev/null");
+	return 0;
+}
+
+static int ship(const struct settings *s, struct dm_source *in, struct dm_err *err)
+{
+	struct dm_progress *progress = NULL;
+	struct dm_sink out;
+	int rc;
+
+	dm_sink_open(&out, STDOUT_FILENO, s->limit_rate);
+	if (s->progress) {
+		progress = dm_progress_start(STDERR_FILENO, s->decode, &in->bytes, &out.bytes, err);
+		if (!progress)
+			return -1;
+	}
+	rc = s->decode ? dm_decode_run(in, &out, err) : dm_encode_run(in, &out, &s->codec, err);
+	dm_progress_stop(progress);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings s = {.codec = {DM_FRAME_ZSTD, 1}};
+	struct dm_source in = {.stop = -1};
+	struct dm_err err;
+	int at, rc;
+
+	/* A reader that has gone is a write that fails (EPIPE), which is told: exit code 1. */
+	signal(SIGPIPE, SIG_IGN);
+
+	at = dm_opt_parse(&tool, argc, argv, set, &s, &err);
+	if (at < 0 || check(&s, argc - at, &err) || check_descriptors(&err) ||
+	    dm_source_open(&in, STDIN_FILENO, &err))
+		return dm_opt_die(&tool, &err);
+	rc = s.list ? dm_list_run(&in, dm_stream_dump, stdout, &err) : ship(&s, &in, &err);
+	dm_source_close(&in);
+	if (rc || dm_close_stdout(&err))
+		return dm_opt_die(&tool, &err);
+	return DM_OK;
+}

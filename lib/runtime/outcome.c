@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/outcome.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "handover/record.h"
+#include "runtime/criulog.h"
+
+enum { KILL_SECONDS = 10, END_SECONDS = 10, SELF_SECONDS = 2, RESUME_SECONDS = 30 };
+
+static int write_result(const struct dm_job *job, int rc, const char *why, const struct dm_times *t,
+			pid_t pid, struct dm_err *err)
+{
+	json_t *o =
+		json_pack("{s:i, s:s, s:I, s:{s:f, s:f, s:f, s:f}}", "rc", rc, "error", why, "pid",
+			  (json_int_t)pid, "times", "started", t->started, "setup", t->setup, "go",
+			  t->go, "resumed", dm_pending_time(&job->pending, "resumed"));
+	char *text = o ? dm_json_text(o, err) : NULL;
+	int ret = -1;
+
+	if (text)
+		ret = dm_write_file(job->pending.dir, "result.json", text, strlen(text), err);
+	else
+		dm_fail(err, DM_FAILURE, "write result.json: not UTF-8, or out of memory");
+	free(text);
+	json_decref(o);
+	return ret;
+}
+
+int dm_outcome_known(const struct dm_pending *p)
+{
+	struct dm_err err;
+	json_t *o = NULL;
+	char *text;
+	size_t len;
+	int rc;
+
+	if (!dm_pending_has(p, "result.json"))
+		return -1;
+	text = dm_read_file(p->dir, "result.json", 1 << 16, &len, &err);
+	if (text)
+		o = dm_json_parse(text, len, "result.json", &err);
+	rc = dm_json_int(o, "rc", 1) != 0;
+	free(text);
+	json_decref(o);
+	return rc;
+}
+
+int dm_outcome_done(const struct dm_job *job, const struct dm_times *times, pid_t pid,
+		    struct dm_err *err)
+{
+	const char *note = dm_pending_has(&job->pending, "closed")
+				   ? "it runs, but its link is still cut: dm-runtime _open PID"
+				   : "";
+
+	dm_criulog_trim(&job->pending);
+	if (write_result(job, 0, note, times, pid, err))
+		return -1;
+	return dm_pending_finish(&job->pending, err);
+}
+
+static void add(char why[DM_WHY_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(char why[DM_WHY_MAX], const char *fmt, ...)
+{
+	size_t n = strlen(why);
+	va_list ap;
+
+	if (n && n + 2 < DM_WHY_MAX) {
+		memcpy(why + n, "; ", 3);
+		n += 2;
+	}
+	va_start(ap, fmt);
+	vsnprintf(why + n, DM_WHY_MAX - n, fmt, ap);
+	va_end(ap);
+}
+
+/* Wait until t has ended; whether it did. */
+static bool ended(const struct dm_task *t, double seconds)
+{
+	double end = dm_now() + seconds;
+	struct timespec nap = {.tv_nsec = 5000000};
+
+	while (dm_task_can_run(t)) {
+		if (dm_now() > end)
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+/*
+ * runc binds the container's root to criu-root in its own folder while it restores, and deletes
+ * that folder later. If it was killed before it took the mount off, it would delete the
+ * container's files.
+ */
+static void take_off_mount(const struct dm_job *job, char why[DM_WHY_MAX])
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s/criu-root", job->args->root, job->pending.id) >=
+	    (int)sizeof(path))
+		return;
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
+		add(why, "unmount %s: %s", path, strerror(errno));
+}
+
+/* Kill in the order that lets nothing of the container run. Returns whether all are dead. */
+static bool undo(const struct dm_job *job, const struct dm_tasks *t, bool runaway,
+		 char why[DM_WHY_MAX])
+{
+	const char *id = job->pending.id;
+	struct dm_err err;
+	bool dead = true;
+
+	if (runaway)
+		dm_task_signal(&t->runc, SIGSTOP);
+	if (dm_tasks_kill(t, id, DM_TASKS_CONTAINER, KILL_SECONDS, &err)) {
+		add(why, "%s", err.msg);
+		dead = false;
+	}
+	if (runaway || !ended(&t->runc, SELF_SECONDS)) {
+		dm_task_signal(&t->runc, SIGSTOP); /* it must not see the log before it is cut */
+		if (dm_tasks_kill(t, id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
+			add(why, "%s", err.msg);
+			dead = false;
+		}
+		if (dead && !*why)
+			dm_criulog_reason(&job->pending, why, DM_WHY_MAX);
+		if (dead)
+			dm_criulog_trim(&job->pending);
+		dm_task_signal(&t->runc, SIGCONT);
+		if (!ended(&t->runc, END_SECONDS)) {
+			dm_task_signal(&t->runc, SIGKILL);
+			dead = ended(&t->runc, KILL_SECONDS) && dead;
+		}
+	}
+	if (dm_tasks_kill(t, id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
+		add(why, "%s", err.msg);
+		dead = false;
+	}
+	take_off_mount(job, why);
+	return dead;
+}
+
+/* The word that stands in the end, or "" when none could be written. */
+static void decide(const struct dm_job *job, char standing[DM_WORD_MAX], char why[DM_WHY_MAX])
+{
+	struct dm_err err;
+
+	standing[0] = '\0';
+	if (job->plan.doc && dm_plan_decide(&job->plan, "failed", standing, &err) < 0) {
+		standing[0] = '\0';
+		add(why, "%s", err.msg);
+	}
+}
+
+void dm_outcome_failed(const struct dm_job *job, const struct dm_tasks *tasks,
+		       const struct dm_times *times, bool runaway, char why[DM_WHY_MAX])
+{
+	char standing[DM_WORD_MAX] = "";
+	struct dm_err err;
+	bool dead;
+
+	dead = undo(job, tasks, runaway, why);
+	if (!*why)
+		dm_criulog_reason(&job->pending, why, DM_WHY_MAX);
+	if (!*why)
+		add(why, "runc restore failed; see its messages and %s/work/restore.log",
+		    job->pending.path);
+	dm_criulog_trim(&job->pending);
+	if (dead)
+		decide(job, standing, why);
+	else
+		add(why, "nothing is decided");
+	if (!strcmp(standing, "running"))
+		add(why, "it had been decided already that it runs here");
+	dm_pending_reason(&job->pending, why);
+	if (write_result(job, 1, why, times, tasks->root.pid, &err))
+		add(why, "%s", err.msg);
+}
+
+/* After the decision "running": wait until CRIU has let the container go and runc has ended. */
+static bool runs(const struct dm_job *job, const struct dm_tasks *t)
+{
+	double end = dm_now() + RESUME_SECONDS;
+	struct timespec nap = {.tv_nsec = 5000000};
+
+	while (dm_task_can_run(&t->root) && dm_now() < end) {
+		if (dm_pending_has(&job->pending, "resumed"))
+			return ended(&t->runc, END_SECONDS) && dm_task_can_run(&t->root);
+		nanosleep(&nap, NULL);
+	}
+	return false;
+}
+
+int dm_outcome_settle(const struct dm_job *job, char why[DM_WHY_MAX])
+{
+	char standing[DM_WORD_MAX] = "";
+	struct dm_times times = {0};
+	struct dm_tasks tasks;
+	struct dm_err err;
+
+	if (dm_tasks_read(&job->pending, &tasks, &err) ||
+	    (job->plan.doc && dm_plan_decision(&job->plan, standing, &err) < 0))
+		add(why, "%s", err.msg);
+	if (!strcmp(standing, "running") && runs(job, &tasks)) {
+		if (dm_outcome_done(job, &times, tasks.root.pid, &err))
+			dm_say("%s", err.msg);
+		return 1;
+	}
+	if (!*why)
+		add(why, "its supervisor died");
+	dm_outcome_failed(job, &tasks, &times, false, why);
+	return 0;
+}

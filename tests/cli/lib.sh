@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# For the tests of the programs; to be sourced first. A test prints "ok - what" or "not ok - what"
+# for each thing it looks at, calls "finish" as its last command and so exits with 0 only when
+# all went well. It gets
+#   ROOT    the project's folder         BUILD   the folder of the built programs, absolute
+#   T       a fresh folder, removed at the end, whatever happens
+#   mine    an array for the pids of its own background processes; they are killed at the end
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=${BUILD:-build}
+[[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
+T=$(mktemp -d "${TMPDIR:-/tmp}/dm-test.XXXXXX") || exit 1
+mine=()
+passed=0 failed=0 finished=
+
+ok() {
+	echo "ok - $1"
+	passed=$((passed + 1))
+}
+
+# not_ok WHAT [WHY]
+not_ok() {
+	echo "not ok - $1"
+	[[ -z ${2:-} ]] || echo "# ${2//$'\n'/$'\n'# }"
+	failed=$((failed + 1))
+}
+
+# check WHAT COMMAND...: ok when the command exits with 0.
+check() {
+	local what=$1
+	shift
+	if "$@"; then ok "$what"; else not_ok "$what" "failed: $*"; fi
+}
+
+# expect CODE WHAT COMMAND...: ok when the command exits with CODE. Its output is left in $T/out
+# and its messages in $T/err.
+expect() {
+	local want=$1 what=$2 got=0
+	shift 2
+	"$@" >"$T/out" 2>"$T/err" || got=$?
+	if [[ $got == "$want" ]]; then
+		ok "$what"
+	else
+		not_ok "$what" "exit $got, not $want: $*: $(head -c 600 "$T/err" | tr -d '\0')"
+	fi
+}
+
+# says WHAT PATTERN: ok when the messages of the last "expect" match the extended pattern.
+says() {
+	if grep -Eq -- "$2" "$T/err"; then
+		ok "$1"
+	else
+		not_ok "$1" "no \"$2\" in: $(head -c 600 "$T/err" | tr -d '\0')"
+	fi
+}
+
+finish() {
+	finished=yes
+	exit $((failed > 0 || passed == 0))
+}
+
+cleanup() {
+	local code=$? pid
+	for pid in ${mine[@]+"${mine[@]}"}; do
+		kill -KILL "$pid" && wait "$pid"
+	done 2>/dev/null
+	rm -rf "$T"
+	if [[ -z $finished ]]; then
+		echo "not ok - the test ended early (exit $code)"
+		exit 1
+	fi
+	echo "# ${0##*/}: $passed passed, $failed failed"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM HUP
