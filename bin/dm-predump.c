@@ -212,12 +212,31 @@ out:
 	return ret;
 }
 
+/* Giving gigabytes of memory back takes a while, and the container is frozen: a child does it. */
+static void remove_behind(struct dm_stage *s, int work, const char *name)
+{
+	struct dm_err err;
+	pid_t pid = fork();
+
+	if (pid > 0)
+		return;
+	if (pid == 0) {
+		dm_record_unlock(s->record); /* our copy of it */
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		setsid();
+	}
+	if (dm_dir_remove(work, name, &err))
+		dm_say("%s is left behind: %s", name, err.msg);
+	if (pid == 0)
+		_exit(0);
+}
+
 static int final(const struct options *o, struct dm_engine *e, const struct dm_container *c,
 		 struct dm_stage *s, struct dm_err *err)
 {
 	char path[4096], name[16 + DM_STREAM_ID];
 	int work = dm_dir_make(o->work, err), dirfd = -1, ret = -1;
-	struct dm_err ignored;
 
 	if (work < 0)
 		return -1;
@@ -232,8 +251,7 @@ static int final(const struct options *o, struct dm_engine *e, const struct dm_c
 	if (dirfd < 0)
 		goto out;
 	ret = freeze_and_send(o, e, c, s, path, dirfd, err);
-	if (dm_dir_remove(work, name, ret ? &ignored : err))
-		ret = -1;
+	remove_behind(s, work, name);
 out:
 	if (dirfd >= 0)
 		close(dirfd);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,10 +19,14 @@ static const char *const bad[] = {"in parent pagemap", "No parent for snapshot p
 				  "Unable to restore rseq_cs"};
 
 /* Errors that follow from others, or that CRIU does without. */
-static const char *const empty[] = {"Restoring FAILED",	     "Killing processes because of failure",
-				    "action scripts failed", "exited, status=",
-				    "exited with",	     "killed by signal 9",
-				    "RLIMIT_NOFILE"};
+static const char *const empty[] = {
+	"Restoring FAILED",	   "Killing processes because of failure",
+	"action scripts failed",   "script error",
+	"exited, status=",	   "exited with",
+	"killed by signal 9",	   "Can't send response",
+	"cgroupd: recv req error", "RLIMIT_NOFILE"};
+
+#define YARD "/tmp/.criu.mntns."
 
 uint64_t dm_criulog_size(const struct dm_pending *p)
 {
@@ -81,31 +86,40 @@ static size_t tail(const struct dm_pending *p, char *buf, size_t size)
 	return n > 0 ? (size_t)n : 0;
 }
 
-static bool says_why(const char *line)
+static bool says_why(const char *error)
 {
 	for (size_t i = 0; i < sizeof(empty) / sizeof(*empty); i++)
-		if (strstr(line, empty[i]))
+		if (strstr(error, empty[i]))
 			return false;
 	return true;
 }
 
-void dm_criulog_reason(const struct dm_pending *p, char *out, size_t size)
+static void read_line(const char *line, struct dm_criulog *out)
 {
-	static char buf[KEEP + 1];
-	char *line, *next, *at;
+	const char *error = strstr(line, "Error ("), *yard = strstr(line, YARD), *text;
 
-	buf[tail(p, buf, KEEP)] = '\0';
-	for (line = buf; line && *line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		at = strstr(line, "Error (");
-		if (!at || !says_why(at))
-			continue;
-		at = strstr(at, "): ");
-		if (at)
-			snprintf(out, size, "%s", at + 3);
-	}
+	if (yard && !*out->yard)
+		snprintf(out->yard, sizeof(out->yard), "%.*s", (int)sizeof(YARD) - 1 + 6, yard);
+	if (!error || *out->why || !says_why(error))
+		return;
+	text = strstr(error, "): ");
+	snprintf(out->why, sizeof(out->why), "%s", text ? text + 3 : error);
+	out->why[strcspn(out->why, "\n")] = '\0';
+}
+
+void dm_criulog_read(const struct dm_pending *p, struct dm_criulog *out)
+{
+	int fd = openat(p->dir, LOG, O_RDONLY | O_CLOEXEC);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	char line[1024];
+
+	*out = (struct dm_criulog){0};
+	while (f && !(*out->why && *out->yard) && fgets(line, sizeof(line), f))
+		read_line(line, out);
+	if (f)
+		fclose(f);
+	else if (fd >= 0)
+		close(fd);
 }
 
 void dm_criulog_trim(const struct dm_pending *p)

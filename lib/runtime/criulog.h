@@ -30,10 +30,18 @@ uint64_t dm_criulog_size(const struct dm_pending *p);
 int dm_criulog_check(const struct dm_pending *p, struct dm_err *err);
 
 /*
- * Copy the last error line that says why, without the time and place in front, into out; nothing
- * when there is none. Lines that only say that it failed are passed over.
+ * What the log tells of a restore that failed.
  */
-void dm_criulog_reason(const struct dm_pending *p, char *out, size_t size);
+struct dm_criulog {
+	char why[400];	/* the first error, without the time and place in front; or "" */
+	char yard[128]; /* the folder in which CRIU put mounts together; or "" */
+};
+
+/*
+ * Read the log for that. The first error is the cause of most others; errors that only say that it
+ * failed, or that CRIU does without, are passed over.
+ */
+void dm_criulog_read(const struct dm_pending *p, struct dm_criulog *out);
 
 /*
  * Keep only the last 64 KiB. CRIU must have ended.

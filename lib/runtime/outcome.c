@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/outcome.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,7 +17,10 @@
 #include "handover/record.h"
 #include "runtime/criulog.h"
 
-enum { KILL_SECONDS = 10, END_SECONDS = 10, SELF_SECONDS = 2, RESUME_SECONDS = 30 };
+enum { KILL_SECONDS = 10, END_SECONDS = 10, RESUME_SECONDS = 30 };
+
+/* What CRIU gets to tidy up behind itself when the container's processes are dead. */
+static const double self_seconds = 0.5;
 
 static int write_result(const struct dm_job *job, int rc, const char *why, const struct dm_times *t,
 			pid_t pid, struct dm_err *err)
@@ -99,57 +103,92 @@ static bool ended(const struct dm_task *t, double seconds)
 	return true;
 }
 
-/*
- * runc binds the container's root to criu-root in its own folder while it restores, and deletes
- * that folder later. If it was killed before it took the mount off, it would delete the
- * container's files.
- */
-static void take_off_mount(const struct dm_job *job, char why[DM_WHY_MAX])
+static void take_off(const char *path, char why[DM_WHY_MAX])
 {
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/%s/criu-root", job->args->root, job->pending.id) >=
-	    (int)sizeof(path))
-		return;
 	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
 		add(why, "unmount %s: %s", path, strerror(errno));
+}
+
+/*
+ * The mounts of those who were killed before they took them off. Who later removes the folders they
+ * are in would go into them: runc binds the container's root to criu-root in its own folder, CRIU
+ * the cgroups to work/.criu.cgyard.*, and the container's file systems to its yard.
+ */
+static void take_off_mounts(const struct dm_job *job, const char *yard, char why[DM_WHY_MAX])
+{
+	char path[2 * PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/%s/criu-root", job->args->root, job->pending.id);
+	take_off(path, why);
+	if (*yard) {
+		take_off(yard, why);
+		rmdir(yard);
+	}
+	snprintf(path, sizeof(path), "%s/work", job->pending.path);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, ".criu.cgyard.", 13) != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/work/%s", job->pending.path, e->d_name);
+		take_off(path, why);
+		rmdir(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* CRIU and runc are to end, the container's processes are dead. */
+static bool end_the_rest(const struct dm_job *job, const struct dm_tasks *t, bool runaway,
+			 struct dm_criulog *log, char why[DM_WHY_MAX])
+{
+	const char *id = job->pending.id;
+	struct dm_err err;
+	bool dead = true;
+
+	if (runaway || !ended(&t->runc, self_seconds)) {
+		dm_task_signal(&t->runc, SIGSTOP); /* it must not see the log before it is cut */
+		if (dm_tasks_kill(t, id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
+			add(why, "%s", err.msg);
+			dead = false;
+		}
+		dm_criulog_read(&job->pending, log);
+		dm_criulog_trim(&job->pending);
+		dm_task_signal(&t->runc, SIGCONT);
+		if (!ended(&t->runc, END_SECONDS)) {
+			dm_task_signal(&t->runc, SIGKILL);
+			dead = ended(&t->runc, KILL_SECONDS) && dead;
+		}
+	} else {
+		dm_criulog_read(&job->pending, log);
+		dm_criulog_trim(&job->pending);
+	}
+	return dead;
 }
 
 /* Kill in the order that lets nothing of the container run. Returns whether all are dead. */
 static bool undo(const struct dm_job *job, const struct dm_tasks *t, bool runaway,
 		 char why[DM_WHY_MAX])
 {
-	const char *id = job->pending.id;
+	struct dm_criulog log;
 	struct dm_err err;
 	bool dead = true;
 
 	if (runaway)
 		dm_task_signal(&t->runc, SIGSTOP);
-	if (dm_tasks_kill(t, id, DM_TASKS_CONTAINER, KILL_SECONDS, &err)) {
+	if (dm_tasks_kill(t, job->pending.id, DM_TASKS_CONTAINER, KILL_SECONDS, &err)) {
 		add(why, "%s", err.msg);
 		dead = false;
 	}
-	if (runaway || !ended(&t->runc, SELF_SECONDS)) {
-		dm_task_signal(&t->runc, SIGSTOP); /* it must not see the log before it is cut */
-		if (dm_tasks_kill(t, id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
-			add(why, "%s", err.msg);
-			dead = false;
-		}
-		if (dead && !*why)
-			dm_criulog_reason(&job->pending, why, DM_WHY_MAX);
-		if (dead)
-			dm_criulog_trim(&job->pending);
-		dm_task_signal(&t->runc, SIGCONT);
-		if (!ended(&t->runc, END_SECONDS)) {
-			dm_task_signal(&t->runc, SIGKILL);
-			dead = ended(&t->runc, KILL_SECONDS) && dead;
-		}
-	}
-	if (dm_tasks_kill(t, id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
+	dead = end_the_rest(job, t, runaway, &log, why) && dead;
+	if (dm_tasks_kill(t, job->pending.id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
 		add(why, "%s", err.msg);
 		dead = false;
 	}
-	take_off_mount(job, why);
+	take_off_mounts(job, log.yard, why);
+	if (!*why)
+		add(why, "%s", *log.why ? log.why : "CRIU or runc ended early");
 	return dead;
 }
 
@@ -173,12 +212,6 @@ void dm_outcome_failed(const struct dm_job *job, const struct dm_tasks *tasks,
 	bool dead;
 
 	dead = undo(job, tasks, runaway, why);
-	if (!*why)
-		dm_criulog_reason(&job->pending, why, DM_WHY_MAX);
-	if (!*why)
-		add(why, "runc restore failed; see its messages and %s/work/restore.log",
-		    job->pending.path);
-	dm_criulog_trim(&job->pending);
 	if (dead)
 		decide(job, standing, why);
 	else

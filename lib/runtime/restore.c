@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/restore.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -95,7 +96,25 @@ static pid_t start(const struct dm_job *job, struct dm_err *err)
 	return dm_child_start(&c, err);
 }
 
-pid_t dm_restore_start(const struct dm_job *job, struct dm_err *err)
+/* Nothing of the container's may stay open in us. */
+static int leave_stdio(struct dm_err *err)
 {
-	return write_config(job, err) ? -1 : start(job, err);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+		return dm_fail_errno(err, "open /dev/null");
+	close(null);
+	return 0;
+}
+
+int dm_restore_begin(const struct dm_job *job, struct dm_tasks *tasks, struct dm_err *err)
+{
+	pid_t pid;
+
+	if (write_config(job, err))
+		return -1;
+	pid = start(job, err);
+	if (pid < 0 || dm_task_find(pid, &tasks->runc, err) || leave_stdio(err))
+		return -1;
+	return dm_tasks_write(&job->pending, tasks, err);
 }

@@ -52,7 +52,7 @@ static int pre_restore(const struct dm_job *job, struct dm_err *err)
 	if (fd < 0)
 		return -1;
 	set_oom_score("0");
-	dm_talk_say(fd, "script");
+	dm_talk_say(fd, "script %ld", (long)getppid());
 	if (dm_talk_hear(fd, ANSWER_SECONDS, text) != 1)
 		ret = dm_fail(err, DM_FAILURE, "the supervisor died");
 	close(fd);

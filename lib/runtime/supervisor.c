@@ -2,7 +2,6 @@
 #include "runtime/supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/child.h"
 #include "base/io.h"
 #include "handover/record.h"
 #include "runtime/criulog.h"
@@ -24,7 +22,7 @@
 #include "runtime/talk.h"
 #include "runtime/tasks.h"
 
-enum { MAX_CLIENTS = 16, LISTENER = 0, RUNC = 1, FIRST = 2, AFTER_SECONDS = 60 };
+enum { MAX_CLIENTS = 16, LISTENER = 0, RUNC = 1, CRIU = 2, FIRST = 3, AFTER_SECONDS = 60 };
 
 enum state { SETUP, WAITING, GOING, DECIDING, RUNNING };
 enum role { NEW, CREATE, HOOK, START, DECIDE, ABORT };
@@ -37,8 +35,10 @@ struct client {
 struct supervisor {
 	const struct dm_job *job;
 	enum state state;
-	bool over, runaway, script;
+	bool over, runaway;
 	int listener, runc_fd, runc_rc; /* runc_fd -1: it has ended with runc_rc */
+	int criu_fd;			/* -1: not yet, or no more */
+	bool script;			/* CRIU has called its script */
 	struct dm_tasks tasks;
 	struct dm_times times;
 	double deadline;
@@ -84,6 +84,14 @@ static void drop(struct client *c)
 		close(c->fd);
 	if (c)
 		c->fd = -1;
+}
+
+/* CRIU is alive and calls us. It is watched from here on: runc would not notice its end. */
+static void on_script(struct supervisor *s, struct client *c, const char *pid)
+{
+	if (s->criu_fd < 0)
+		s->criu_fd = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
+	s->script = s->criu_fd >= 0 && dm_talk_say(c->fd, "yes") == 0;
 }
 
 /* runc's last hook: the root task is there, in empty namespaces, and CRIU waits. */
@@ -173,8 +181,8 @@ static void on_message(struct supervisor *s, struct client *c, const char *text)
 {
 	if (!strcmp(text, "create"))
 		c->role = CREATE;
-	else if (!strcmp(text, "script"))
-		s->script = dm_talk_say(c->fd, "yes") == 0;
+	else if (!strncmp(text, "script ", 7))
+		on_script(s, c, text + 7);
 	else if (!strncmp(text, "hook ", 5))
 		on_hook(s, c, text + 5);
 	else if (!strcmp(text, "start"))
@@ -243,6 +251,15 @@ static void reap_runc(struct supervisor *s)
 	s->runc_fd = -1;
 }
 
+/* The container's processes would go on by themselves without CRIU: no time is to be lost. */
+static void criu_ended(struct supervisor *s)
+{
+	close(s->criu_fd);
+	s->criu_fd = -1;
+	if (s->state < DECIDING)
+		fail(s, "%s", "");
+}
+
 static void check(struct supervisor *s)
 {
 	if (s->runc_fd < 0 && s->state != DECIDING) {
@@ -274,6 +291,7 @@ static void watch(struct supervisor *s)
 
 	p[LISTENER] = (struct pollfd){.fd = s->listener, .events = POLLIN};
 	p[RUNC] = (struct pollfd){.fd = s->runc_fd, .events = POLLIN};
+	p[CRIU] = (struct pollfd){.fd = s->criu_fd, .events = POLLIN};
 	for (int i = 0; i < n; i++)
 		p[FIRST + i] = (struct pollfd){.fd = s->client[i].fd, .events = POLLIN};
 	if (poll(p, (nfds_t)(FIRST + n), 50) < 0)
@@ -283,8 +301,10 @@ static void watch(struct supervisor *s)
 			read_client(s, &s->client[i]);
 	if (p[LISTENER].revents)
 		accept_client(s);
+	else if (p[CRIU].revents) /* after those two, so that what was said before has been heard */
+		criu_ended(s);
 	else if (p[RUNC].revents)
-		reap_runc(s); /* last, so that what was said before it ended has been heard */
+		reap_runc(s);
 }
 
 static bool succeeded(const struct supervisor *s)
@@ -347,38 +367,17 @@ static void settle(struct supervisor *s)
 	answer(s, good);
 }
 
-/* Nothing of the container's may stay open in us. */
-static int leave_stdio(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0)
-		return -1;
-	for (int i = 0; i < 3; i++)
-		if (dup2(null, i) < 0)
-			return -1;
-	if (null > 2)
-		close(null);
-	return 0;
-}
-
 static int begin(struct supervisor *s, struct dm_err *err)
 {
-	pid_t pid = dm_restore_start(s->job, err);
-
-	if (leave_stdio() && pid >= 0)
-		return dm_fail_errno(err, "open /dev/null");
-	if (pid < 0 || dm_task_find(pid, &s->tasks.runc, err))
+	if (dm_restore_begin(s->job, &s->tasks, err))
 		return -1;
-	s->runc_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (s->runc_fd < 0)
-		return dm_fail_errno(err, "watch runc");
-	return dm_tasks_write(&s->job->pending, &s->tasks, err);
+	s->runc_fd = (int)syscall(SYS_pidfd_open, s->tasks.runc.pid, 0);
+	return s->runc_fd < 0 ? dm_fail_errno(err, "watch runc") : 0;
 }
 
 void dm_supervisor_run(const struct dm_job *job, int listener)
 {
-	struct supervisor s = {.job = job, .listener = listener, .runc_fd = -1};
+	struct supervisor s = {.job = job, .listener = listener, .runc_fd = -1, .criu_fd = -1};
 	struct dm_err err;
 
 	setsid();

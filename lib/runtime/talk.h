@@ -8,7 +8,7 @@
  *
  *   who                        says                 hears
  *   create                     create               pid N | failed WHY
- *   CRIU, in pre-restore       script               yes
+ *   CRIU, in pre-restore       script N             yes   (N is CRIU itself)
  *   runc's last hook           hook N               go (or the end)
  *   start                      start                done | failed WHY
  *   CRIU, in pre-resume        decide N             yes | no WHY; it ends the connection when the

@@ -146,7 +146,7 @@ expect_failure() {
 	check "$1: nothing is left" none_left
 	check "$1: the marker stands" test -e "$PLAN/failed"
 	check "$1: result.json says so" grep -q '"rc":1' "$PLAN/result.json"
-	check "$1: no mount is left" sh -c '! grep -q criu-root /proc/mounts'
+	check "$1: no mount is left" sh -c '! grep criu /proc/mounts'
 }
 
 # ---- it goes on
@@ -225,6 +225,7 @@ root=$(sed 's/.*"root":{"pid":\([0-9]*\).*/\1/' "$PLAN/tasks.json")
 ruleset=$(nsenter -t "$root" -n nft list ruleset)
 check "while it waits its link is cut" grep -q 'table arp docker_migrate' <<<"$ruleset"
 check "it has its address" sh -c "nsenter -t $root -n ip addr | grep -q 172.30.0.77"
+sleep 2.5 # newer engines announce the address themselves, three times in two seconds
 ip neigh flush all
 check "it answers nobody, not even ARP" sh -c '! ping -c 1 -W 1 172.30.0.77'
 check "the address is not resolved" sh -c '! ip neigh show 172.30.0.77 | grep -q lladdr'
@@ -331,7 +332,7 @@ for f in /srv/images/pages-*.img; do truncate -s 4096 "$f"; done
 LOGSIZE() { stat -c %s "$PLAN/work/restore.log"; }
 before=$SECONDS
 expect 1 "cut-off pages: docker start fails" docker start c2
-says "with a limit" "(bytes into its log|longer than|pages|read)"
+says "with a limit" "bytes into its log"
 check "in time" test $((SECONDS - before)) -lt 30
 check "the log is small again" test "$(LOGSIZE)" -le 65536
 expect_failure "cut-off pages" count
@@ -419,9 +420,11 @@ check "the root task is killed: docker start fails" test $? = 1
 expect_failure "root task killed" count
 
 stuck
+before=$SECONDS
 kill -KILL "$(pgrep -x criu | head -n 1)"
 wait $start
 check "CRIU is killed: docker start fails" test $? = 1
+check "CRIU is killed: that is seen at once" test $((SECONDS - before)) -lt 5
 expect_failure "CRIU killed" count
 
 pending count --network none

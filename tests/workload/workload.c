@@ -150,14 +150,12 @@ static void *clerk(void *arg)
 	}
 }
 
-/* Shares of the rate: each region by its size, the shared one half to the child. */
+/* Shares of the rate, in pages: each region by its size, the shared one half to the child. */
 static double share(int which)
 {
-	double all = (double)opt.rate / PAGES_SIZE;
-	double of =
-		(double)pages[which].count / (double)(pages[PRIVATE].count + pages[SHARED].count);
+	double part = (double)opt.shm / (double)opt.size;
 
-	return which == SHARED ? all * of / 2 : all * of;
+	return (double)opt.rate / PAGES_SIZE * (which == SHARED ? part / 2 : 1 - part);
 }
 
 static void make_paces(struct pace *paces)
@@ -253,23 +251,27 @@ static void beat(const sigset_t *set)
 	}
 }
 
-static int open_pages(struct dm_err *err)
+static int open_region(int which, uint64_t bytes, struct dm_err *err)
 {
-	uint64_t all = opt.size / PAGES_SIZE, shm = opt.shm / PAGES_SIZE;
 	double part = opt.set && opt.set < opt.size ? (double)opt.set / (double)opt.size : 1;
+	uint64_t count = bytes / PAGES_SIZE, set = (uint64_t)((double)count * part);
 
-	if (!all || shm > all)
+	return pages_open(&pages[which], which == SHARED ? "shared" : "private",
+			  (uint64_t)which + 1, opt.seed, count, set ? set : 1, which == SHARED,
+			  err);
+}
+
+/* The child comes before the private memory, of which it shall have none. */
+static int open_memory(struct dm_err *err)
+{
+	if (opt.size < PAGES_SIZE || opt.shm > opt.size)
 		return dm_fail(err, DM_USAGE, "--size is less than a page, or than --shm");
-	for (int i = 0; i < REGIONS; i++) {
-		uint64_t count = i == SHARED ? shm : all - shm;
-		uint64_t set = (uint64_t)((double)count * part);
-
-		if (count &&
-		    pages_open(&pages[i], i == SHARED ? "shared" : "private", (uint64_t)i + 1,
-			       opt.seed, count, set ? set : 1, i == SHARED, err) < 0)
+	if (opt.shm >= PAGES_SIZE) {
+		if (open_region(SHARED, opt.shm, err) < 0 ||
+		    peer_start(&peer, &pages[SHARED], share(SHARED), opt.seed, report_bad, err) < 0)
 			return -1;
 	}
-	return 0;
+	return opt.size - opt.shm < PAGES_SIZE ? 0 : open_region(PRIVATE, opt.size - opt.shm, err);
 }
 
 static int parse(int argc, char **argv, struct dm_err *err)
@@ -331,10 +333,7 @@ static int run(const sigset_t *set, struct dm_err *err)
 	pthread_t threads[64];
 	char more[256];
 
-	if (report_open(opt.log, err) < 0 || open_pages(err) < 0)
-		return -1;
-	if (pages[SHARED].count &&
-	    peer_start(&peer, &pages[SHARED], share(SHARED), opt.seed, report_bad, err) < 0)
+	if (report_open(opt.log, err) < 0 || open_memory(err) < 0)
 		return -1;
 	sem_init(&wanted, 0, 0);
 	if (start_threads(threads, err) < 0)
