@@ -31,6 +31,11 @@ MODULES = libarchive zlib libzstd libxxhash jansson libcurl
 PACKAGES = gcc make pkg-config libarchive-dev zlib1g-dev libzstd-dev libxxhash-dev \
 	libjansson-dev libcurl4-openssl-dev
 
+# What runs inside the containers of the live tests: static, on libc alone.
+LOADS = workload redis-writer tree
+LOAD_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(LOADS:%=tests/workload/%.c),\
+	$(wildcard tests/workload/*.c)))
+
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
 
 all: $(TOOLS:%=$(BUILD)/%) $(BUILD)/$(RUNTIME)
@@ -65,6 +70,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(LIB) $(LIBS)
 
+$(LOADS:%=$(BUILD)/loads/%): $(BUILD)/loads/%: $(BUILD)/tests/workload/%.o $(LOAD_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -static -o $@ $^
+
 # A missing library is told once, with the packages that bring it.
 $(BUILD)/.packages:
 	@mkdir -p $(@D)
@@ -91,11 +100,14 @@ uninstall:
 
 unit: $(UNIT)
 
+loads: $(LOADS:%=$(BUILD)/loads/%)
+
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help install uninstall unit format clean
--include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d)
+.PHONY: all help install uninstall unit loads format clean
+-include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d) \
+	$(LOAD_OBJ:.o=.d)

@@ -160,6 +160,7 @@ static void give_up(struct dm_receive *r, const struct dm_err *why)
 	}
 	if (!strcmp(standing, "running"))
 		return;
+	dm_start_abort(got);
 	dm_receive_undo(r);
 	dm_start_undo(got);
 	receipt = dm_receipt_result(got->record, why->msg, &err);

@@ -11,20 +11,13 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "runtime/talk.h"
 
-enum { MARGIN_SECONDS = 60 };
-
-/* The runtime's folder of pending restores; $DM_RUN is for tests. */
-static void pending_folder(char out[PATH_MAX])
-{
-	const char *run = getenv("DM_RUN");
-
-	snprintf(out, PATH_MAX, "%s/restore", run ? run : "/run/docker-migrate");
-}
+enum { MARGIN_SECONDS = 60, ABORT_SECONDS = 60 };
 
 static int lay_out(const struct dm_received *got, const struct dm_start_opts *o, struct dm_err *err)
 {
-	char base[PATH_MAX], path[PATH_MAX + 80], state[PATH_MAX], *text = NULL, *cut;
+	char path[PATH_MAX], state[PATH_MAX], *text = NULL, *cut;
 	json_t *plan;
 	int dir, ret = -1;
 
@@ -32,15 +25,15 @@ static int lay_out(const struct dm_received *got, const struct dm_start_opts *o,
 	snprintf(state, sizeof(state), "%s", dm_record_path(got->record));
 	for (int i = 0; i < 2 && (cut = strrchr(state, '/')); i++)
 		*cut = '\0';
-	pending_folder(base);
-	snprintf(path, sizeof(path), "%s/%s", base, got->container.id);
+	if (dm_pending_path(got->container.id, path, err))
+		return -1;
 	dir = dm_dir_make(path, err);
 	if (dir < 0)
 		return -1;
-	plan = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "migration",
+	plan = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "migration",
 			 strrchr(dm_record_path(got->record), '/') + 1, "state", state, "images",
-			 got->images, "limit_seconds", (json_int_t)o->limit, "log_limit_bytes",
-			 (json_int_t)o->log_limit, "tcp",
+			 got->images, "limit_seconds", (json_int_t)o->limit, "wait_seconds",
+			 (json_int_t)o->limit, "log_limit_bytes", (json_int_t)o->log_limit, "tcp",
 			 dm_json_str(got->config, "tcp", "refuse"));
 	text = dm_json_text(plan, err);
 	if (text)
@@ -51,21 +44,32 @@ static int lay_out(const struct dm_received *got, const struct dm_start_opts *o,
 	return ret;
 }
 
+void dm_start_abort(const struct dm_received *got)
+{
+	struct dm_pending p;
+	char answer[DM_TALK_MAX];
+	struct dm_err err;
+	int fd;
+
+	if (!got->container.id[0] || dm_pending_open(got->container.id, &p, &err) != 1)
+		return;
+	fd = dm_talk_connect(&p, &err);
+	if (fd >= 0) {
+		dm_talk_say(fd, "abort");
+		dm_talk_hear(fd, ABORT_SECONDS, answer);
+		close(fd);
+	}
+	close(p.dir);
+}
+
 void dm_start_undo(const struct dm_received *got)
 {
+	char path[PATH_MAX];
 	struct dm_err err;
-	char base[PATH_MAX];
-	int dir;
 
-	if (!got->container.id[0])
-		return;
-	pending_folder(base);
-	dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0)
-		return;
-	if (dm_dir_remove(dir, got->container.id, &err))
-		dm_say("%s/%s is left behind: %s", base, got->container.id, err.msg);
-	close(dir);
+	if (got->container.id[0] &&
+	    (dm_pending_path(got->container.id, path, &err) || dm_dir_remove(AT_FDCWD, path, &err)))
+		dm_say("the plan for %s is left behind: %s", got->container.id, err.msg);
 }
 
 int dm_start(struct dm_engine *e, const struct dm_received *got, const struct dm_start_opts *o,
@@ -78,7 +82,7 @@ int dm_start(struct dm_engine *e, const struct dm_received *got, const struct dm
 	if (lay_out(got, o, err) || dm_record_event(got->record, "starting", NULL, err))
 		return -1;
 	snprintf(path, sizeof(path), "/containers/%s/start", got->container.id);
-	started = dm_engine_do(e, "POST", path, NULL, (double)(o->limit + MARGIN_SECONDS), NULL,
+	started = dm_engine_do(e, "POST", path, NULL, (double)(2 * o->limit + MARGIN_SECONDS), NULL,
 			       &start_err);
 	/* whatever the engine answered: the record alone tells */
 	if (dm_record_decision(got->record, standing, err) < 0)

@@ -26,6 +26,12 @@ int dm_start(struct dm_engine *e, const struct dm_received *got, const struct dm
 	     struct dm_err *err);
 
 /*
+ * End a restore that is still under way; afterwards the engine can remove the container. Harmless
+ * when there is none.
+ */
+void dm_start_abort(const struct dm_received *got);
+
+/*
  * Remove what dm_start() laid out for the runtime, after a failure. Harmless when there is nothing.
  */
 void dm_start_undo(const struct dm_received *got);

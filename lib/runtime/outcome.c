@@ -90,12 +90,12 @@ static void add(char why[DM_WHY_MAX], const char *fmt, ...)
 }
 
 /* Wait until t has ended; whether it did. */
-static bool ended(const struct dm_task *t, double seconds)
+static bool ended(const struct dm_proc *t, double seconds)
 {
 	double end = dm_now() + seconds;
 	struct timespec nap = {.tv_nsec = 5000000};
 
-	while (dm_task_can_run(t)) {
+	while (dm_proc_can_run(t)) {
 		if (dm_now() > end)
 			return false;
 		nanosleep(&nap, NULL);
@@ -140,7 +140,7 @@ static void take_off_mounts(const struct dm_job *job, const char *yard, char why
 }
 
 /* CRIU and runc are to end, the container's processes are dead. */
-static bool end_the_rest(const struct dm_job *job, const struct dm_tasks *t, bool runaway,
+static bool end_the_rest(const struct dm_job *job, const struct dm_procs *t, bool runaway,
 			 struct dm_criulog *log, char why[DM_WHY_MAX])
 {
 	const char *id = job->pending.id;
@@ -148,16 +148,16 @@ static bool end_the_rest(const struct dm_job *job, const struct dm_tasks *t, boo
 	bool dead = true;
 
 	if (runaway || !ended(&t->runc, self_seconds)) {
-		dm_task_signal(&t->runc, SIGSTOP); /* it must not see the log before it is cut */
-		if (dm_tasks_kill(t, id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
+		dm_proc_signal(&t->runc, SIGSTOP); /* it must not see the log before it is cut */
+		if (dm_procs_kill(t, id, DM_PROCS_ALL, KILL_SECONDS, &err)) {
 			add(why, "%s", err.msg);
 			dead = false;
 		}
 		dm_criulog_read(&job->pending, log);
 		dm_criulog_trim(&job->pending);
-		dm_task_signal(&t->runc, SIGCONT);
+		dm_proc_signal(&t->runc, SIGCONT);
 		if (!ended(&t->runc, END_SECONDS)) {
-			dm_task_signal(&t->runc, SIGKILL);
+			dm_proc_signal(&t->runc, SIGKILL);
 			dead = ended(&t->runc, KILL_SECONDS) && dead;
 		}
 	} else {
@@ -168,7 +168,7 @@ static bool end_the_rest(const struct dm_job *job, const struct dm_tasks *t, boo
 }
 
 /* Kill in the order that lets nothing of the container run. Returns whether all are dead. */
-static bool undo(const struct dm_job *job, const struct dm_tasks *t, bool runaway,
+static bool undo(const struct dm_job *job, const struct dm_procs *t, bool runaway,
 		 char why[DM_WHY_MAX])
 {
 	struct dm_criulog log;
@@ -176,13 +176,13 @@ static bool undo(const struct dm_job *job, const struct dm_tasks *t, bool runawa
 	bool dead = true;
 
 	if (runaway)
-		dm_task_signal(&t->runc, SIGSTOP);
-	if (dm_tasks_kill(t, job->pending.id, DM_TASKS_CONTAINER, KILL_SECONDS, &err)) {
+		dm_proc_signal(&t->runc, SIGSTOP);
+	if (dm_procs_kill(t, job->pending.id, DM_PROCS_CONTAINER, KILL_SECONDS, &err)) {
 		add(why, "%s", err.msg);
 		dead = false;
 	}
 	dead = end_the_rest(job, t, runaway, &log, why) && dead;
-	if (dm_tasks_kill(t, job->pending.id, DM_TASKS_ALL, KILL_SECONDS, &err)) {
+	if (dm_procs_kill(t, job->pending.id, DM_PROCS_ALL, KILL_SECONDS, &err)) {
 		add(why, "%s", err.msg);
 		dead = false;
 	}
@@ -204,14 +204,14 @@ static void decide(const struct dm_job *job, char standing[DM_WORD_MAX], char wh
 	}
 }
 
-void dm_outcome_failed(const struct dm_job *job, const struct dm_tasks *tasks,
+void dm_outcome_failed(const struct dm_job *job, const struct dm_procs *procs,
 		       const struct dm_times *times, bool runaway, char why[DM_WHY_MAX])
 {
 	char standing[DM_WORD_MAX] = "";
 	struct dm_err err;
 	bool dead;
 
-	dead = undo(job, tasks, runaway, why);
+	dead = undo(job, procs, runaway, why);
 	if (dead)
 		decide(job, standing, why);
 	else
@@ -219,19 +219,19 @@ void dm_outcome_failed(const struct dm_job *job, const struct dm_tasks *tasks,
 	if (!strcmp(standing, "running"))
 		add(why, "it had been decided already that it runs here");
 	dm_pending_reason(&job->pending, why);
-	if (write_result(job, 1, why, times, tasks->root.pid, &err))
+	if (write_result(job, 1, why, times, procs->root.pid, &err))
 		add(why, "%s", err.msg);
 }
 
 /* After the decision "running": wait until CRIU has let the container go and runc has ended. */
-static bool runs(const struct dm_job *job, const struct dm_tasks *t)
+static bool runs(const struct dm_job *job, const struct dm_procs *t)
 {
 	double end = dm_now() + RESUME_SECONDS;
 	struct timespec nap = {.tv_nsec = 5000000};
 
-	while (dm_task_can_run(&t->root) && dm_now() < end) {
+	while (dm_proc_can_run(&t->root) && dm_now() < end) {
 		if (dm_pending_has(&job->pending, "resumed"))
-			return ended(&t->runc, END_SECONDS) && dm_task_can_run(&t->root);
+			return ended(&t->runc, END_SECONDS) && dm_proc_can_run(&t->root);
 		nanosleep(&nap, NULL);
 	}
 	return false;
@@ -241,19 +241,19 @@ int dm_outcome_settle(const struct dm_job *job, char why[DM_WHY_MAX])
 {
 	char standing[DM_WORD_MAX] = "";
 	struct dm_times times = {0};
-	struct dm_tasks tasks;
+	struct dm_procs procs;
 	struct dm_err err;
 
-	if (dm_tasks_read(&job->pending, &tasks, &err) ||
+	if (dm_procs_read(&job->pending, &procs, &err) ||
 	    (job->plan.doc && dm_plan_decision(&job->plan, standing, &err) < 0))
 		add(why, "%s", err.msg);
-	if (!strcmp(standing, "running") && runs(job, &tasks)) {
-		if (dm_outcome_done(job, &times, tasks.root.pid, &err))
+	if (!strcmp(standing, "running") && runs(job, &procs)) {
+		if (dm_outcome_done(job, &times, procs.root.pid, &err))
 			dm_say("%s", err.msg);
 		return 1;
 	}
 	if (!*why)
 		add(why, "its supervisor died");
-	dm_outcome_failed(job, &tasks, &times, false, why);
+	dm_outcome_failed(job, &procs, &times, false, why);
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "runtime/job.h"
-#include "runtime/tasks.h"
+#include "runtime/procs.h"
 
 enum { DM_WHY_MAX = 1024 };
 
@@ -32,7 +32,7 @@ int dm_outcome_done(const struct dm_job *job, const struct dm_times *times, pid_
  * result.json. With runaway CRIU is killed at once and its log cut before runc can read it.
  * why holds the reason, or "" to take it from CRIU's log; it is completed.
  */
-void dm_outcome_failed(const struct dm_job *job, const struct dm_tasks *tasks,
+void dm_outcome_failed(const struct dm_job *job, const struct dm_procs *procs,
 		       const struct dm_times *times, bool runaway, char why[DM_WHY_MAX]);
 
 /*

@@ -48,14 +48,20 @@ int dm_pending_open_path(const char *path, struct dm_pending *p, struct dm_err *
 	return 1;
 }
 
+int dm_pending_path(const char *id, char path[PATH_MAX], struct dm_err *err)
+{
+	if (!id_ok(id) || snprintf(path, PATH_MAX, "%s/restore/%s", run_folder(), id) >= PATH_MAX)
+		return dm_fail(err, DM_FAILURE, "container id %s: not allowed", id);
+	return 0;
+}
+
 int dm_pending_open(const char *id, struct dm_pending *p, struct dm_err *err)
 {
 	char path[PATH_MAX];
 	int ret;
 
-	if (!id_ok(id))
-		return 0;
-	snprintf(path, sizeof(path), "%s/restore/%s", run_folder(), id);
+	if (dm_pending_path(id, path, err))
+		return 0; /* no id of ours */
 	ret = dm_pending_open_path(path, p, err);
 	p->id = id;
 	return ret;

@@ -5,13 +5,17 @@
 /*
  * A pending restore: the folder <run>/restore/<container id>, where <run> is /run/docker-migrate
  * (or $DM_RUN, for tests). It is made by dm-restore with plan.json in it; all other files are ours:
- *   failed       stands from before the restore begins until it has fully succeeded; holds the
- * reason sock         where the supervisor listens tasks.json   runc and the container's root task
- *   criu.conf    CRIU's configuration for this one call
- *   work/        CRIU's working folder, with restore.log
- *   closed       stands while the link could not be opened after the decision
- *   resumed      the time at which CRIU let the container run
- *   result.json  how it ended
+ *
+ *   failed        stands from before the restore begins until it has fully succeeded;
+ *                 it holds the reason
+ *   sock          where the supervisor listens
+ *   procs.json    runc and the container's root task
+ *   criu.conf     CRIU's configuration for this one call
+ *   work/         CRIU's working folder, with restore.log
+ *   closed        stands while the link could not be opened after the decision
+ *   resumed       the time at which CRIU let the container run
+ *   result.json   how it ended
+ *
  * After success the folder is moved to <run>/done/<container id>.
  */
 
@@ -26,6 +30,11 @@ struct dm_pending {
 	char path[PATH_MAX]; /* its absolute path */
 	const char *id;	     /* the container's, as given to dm_pending_open() */
 };
+
+/*
+ * The path of the folder of container id, whether it is there or not. Returns 0; -1 with err.
+ */
+int dm_pending_path(const char *id, char path[PATH_MAX], struct dm_err *err);
 
 /*
  * Open the folder of container id, if there is one. id must stay valid.

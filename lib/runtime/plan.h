@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "runtime/pending.h"
 
-enum dm_plan_tcp { DM_TCP_REFUSE, DM_TCP_CLOSE, DM_TCP_KEEP };
+enum dm_plan_tcp { DM_PLAN_TCP_REFUSE, DM_PLAN_TCP_CLOSE, DM_PLAN_TCP_KEEP };
 
 struct dm_plan {
 	json_t *doc;

@@ -43,7 +43,7 @@ static int write_config(const struct dm_job *job, struct dm_err *err)
 	int ret = -1;
 
 	if (dm_restore_self(self, sizeof(self), err) || add_line(&b, "action-script ", self, err) ||
-	    (job->plan.tcp == DM_TCP_CLOSE && add_line(&b, "tcp-close", "", err)))
+	    (job->plan.tcp == DM_PLAN_TCP_CLOSE && add_line(&b, "tcp-close", "", err)))
 		goto out;
 	json_array_foreach(job->plan.criu, i,
 			   line) if (add_line(&b, json_string_value(line), "", err)) goto out;
@@ -84,7 +84,8 @@ static pid_t start(const struct dm_job *job, struct dm_err *err)
 	n = add(argv, n, job->plan.images);
 	n = add(argv, n, "--work-path");
 	n = add(argv, n, work);
-	if (job->plan.tcp == DM_TCP_KEEP)
+	n = add(argv, n, "--file-locks"); /* the dump was told so, or there are none */
+	if (job->plan.tcp == DM_PLAN_TCP_KEEP)
 		n = add(argv, n, "--tcp-established");
 	if (job->args->no_pivot)
 		n = add(argv, n, "--no-pivot");
@@ -107,14 +108,14 @@ static int leave_stdio(struct dm_err *err)
 	return 0;
 }
 
-int dm_restore_begin(const struct dm_job *job, struct dm_tasks *tasks, struct dm_err *err)
+int dm_restore_begin(const struct dm_job *job, struct dm_procs *procs, struct dm_err *err)
 {
 	pid_t pid;
 
 	if (write_config(job, err))
 		return -1;
 	pid = start(job, err);
-	if (pid < 0 || dm_task_find(pid, &tasks->runc, err) || leave_stdio(err))
+	if (pid < 0 || dm_proc_find(pid, &procs->runc, err) || leave_stdio(err))
 		return -1;
-	return dm_tasks_write(&job->pending, tasks, err);
+	return dm_procs_write(&job->pending, procs, err);
 }

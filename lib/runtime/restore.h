@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "runtime/job.h"
-#include "runtime/tasks.h"
+#include "runtime/procs.h"
 
 /* In the environment of runc, CRIU and its scripts: the pending folder. */
 #define DM_RESTORE_DIR "DM_RESTORE_DIR"
@@ -22,8 +22,8 @@ int dm_restore_self(char *path, size_t size, struct dm_err *err);
  * Write CRIU's configuration and start runc restore with our stdin, stdout and stderr, which we
  * then close ourselves: the container's pipes are to end when the container does. runc reads
  * /etc/criu/runc.conf after our configuration, as ever.
- * Returns 0 with runc, a child of ours, in tasks and in tasks.json; -1 with err, and runc may run.
+ * Returns 0 with runc, a child of ours, in procs and in procs.json; -1 with err, and runc may run.
  */
-int dm_restore_begin(const struct dm_job *job, struct dm_tasks *tasks, struct dm_err *err);
+int dm_restore_begin(const struct dm_job *job, struct dm_procs *procs, struct dm_err *err);
 
 #endif

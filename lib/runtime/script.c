@@ -13,9 +13,9 @@
 #include "net/cut.h"
 #include "runtime/criulog.h"
 #include "runtime/job.h"
+#include "runtime/procs.h"
 #include "runtime/restore.h"
 #include "runtime/talk.h"
-#include "runtime/tasks.h"
 
 enum { ANSWER_SECONDS = 30 };
 
@@ -89,14 +89,14 @@ static int link_of(pid_t root, struct dm_err *err)
 }
 
 /* All that has to hold before the decision, and the decision. */
-static int win(const struct dm_job *job, const struct dm_tasks *t, int fd, struct dm_err *err)
+static int win(const struct dm_job *job, const struct dm_procs *t, int fd, struct dm_err *err)
 {
 	char standing[DM_WORD_MAX];
 	int won;
 
 	if (ask(fd, t->root.pid, err) || dm_criulog_check(&job->pending, err))
 		return -1;
-	if (!dm_task_can_run(&t->root))
+	if (!dm_proc_can_run(&t->root))
 		return dm_fail(err, DM_FAILURE, "the root task %ld is dead", (long)t->root.pid);
 	won = dm_plan_decide(&job->plan, "running", standing, err);
 	if (won == 0)
@@ -104,12 +104,12 @@ static int win(const struct dm_job *job, const struct dm_tasks *t, int fd, struc
 	return won == 1 ? 0 : -1;
 }
 
-static void lose(const struct dm_job *job, struct dm_tasks *t, int fd, const struct dm_err *why)
+static void lose(const struct dm_job *job, struct dm_procs *t, int fd, const struct dm_err *why)
 {
 	struct dm_err err;
 
 	dm_say("the container is killed: %s", why->msg);
-	while (dm_tasks_kill(t, job->pending.id, DM_TASKS_CONTAINER, -1, &err)) {
+	while (dm_procs_kill(t, job->pending.id, DM_PROCS_CONTAINER, -1, &err)) {
 		dm_say("%s", err.msg);
 		sleep(1);
 	}
@@ -140,11 +140,11 @@ static void open_link(const struct dm_job *job, int netns, struct dm_cut_opener 
 static int pre_resume(const struct dm_job *job, const struct dm_err *unready)
 {
 	struct dm_cut_opener opener = {0};
-	struct dm_tasks t = {0};
+	struct dm_procs t = {0};
 	struct dm_err err = {0};
 	int fd = -1, netns = -1, ret = 1;
 
-	if (dm_task_find(root_pid(), &t.root, &err) == 0) {
+	if (dm_proc_find(root_pid(), &t.root, &err) == 0) {
 		netns = link_of(t.root.pid, &err);
 		if (netns >= 0)
 			dm_cut_ready(netns, &opener, &err);

@@ -18,9 +18,9 @@
 #include "handover/record.h"
 #include "runtime/criulog.h"
 #include "runtime/outcome.h"
+#include "runtime/procs.h"
 #include "runtime/restore.h"
 #include "runtime/talk.h"
-#include "runtime/tasks.h"
 
 enum { MAX_CLIENTS = 16, LISTENER = 0, RUNC = 1, CRIU = 2, FIRST = 3, AFTER_SECONDS = 60 };
 
@@ -39,7 +39,8 @@ struct supervisor {
 	int listener, runc_fd, runc_rc; /* runc_fd -1: it has ended with runc_rc */
 	int criu_fd;			/* -1: not yet, or no more */
 	bool script;			/* CRIU has called its script */
-	struct dm_tasks tasks;
+	pid_t creator, parent;		/* create; who became our parent when it ended, or 0 */
+	struct dm_procs procs;
 	struct dm_times times;
 	double deadline;
 	char why[DM_WHY_MAX];
@@ -106,12 +107,12 @@ static void on_hook(struct supervisor *s, struct client *c, const char *pid)
 	if (!s->script)
 		return fail(s, "CRIU did not call our script in pre-restore: is it too old, or is "
 			       "CRIU_CONFIG_FILE taken from its environment?");
-	if (dm_task_find(atoi(pid), &s->tasks.root, &err) ||
-	    dm_tasks_write(&s->job->pending, &s->tasks, &err))
+	if (dm_proc_find(atoi(pid), &s->procs.root, &err) ||
+	    dm_procs_write(&s->job->pending, &s->procs, &err))
 		return fail(s, "%s", err.msg);
 	s->times.setup = wall_clock();
 	s->state = WAITING;
-	if (dm_talk_say(creator->fd, "pid %ld", (long)s->tasks.root.pid))
+	if (dm_talk_say(creator->fd, "pid %ld", (long)s->procs.root.pid))
 		fail(s, "create went away");
 	drop(creator);
 }
@@ -138,10 +139,10 @@ static void on_decide(struct supervisor *s, struct client *c, const char *pid)
 	c->role = DECIDE;
 	if (s->state != GOING || s->over) {
 		dm_talk_say(c->fd, "no the restore is being aborted");
-	} else if (atoi(pid) != s->tasks.root.pid) {
-		dm_talk_say(c->fd, "no the root task is %ld", (long)s->tasks.root.pid);
+	} else if (atoi(pid) != s->procs.root.pid) {
+		dm_talk_say(c->fd, "no the root task is %ld", (long)s->procs.root.pid);
 		fail(s, "CRIU calls process %s the root task, the hook said %ld", pid,
-		     (long)s->tasks.root.pid);
+		     (long)s->procs.root.pid);
 	} else {
 		s->state = DECIDING;
 		if (dm_talk_say(c->fd, "yes"))
@@ -243,7 +244,7 @@ static void reap_runc(struct supervisor *s)
 {
 	int status;
 
-	while (waitpid(s->tasks.runc.pid, &status, 0) < 0)
+	while (waitpid(s->procs.runc.pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return;
 	s->runc_rc = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -260,8 +261,20 @@ static void criu_ended(struct supervisor *s)
 		fail(s, "%s", "");
 }
 
+/* When create has ended, the engine's shim is our parent. Without it nobody would call start. */
+static void check_parent(struct supervisor *s)
+{
+	pid_t parent = getppid();
+
+	if (s->parent == 0 && parent != s->creator)
+		s->parent = parent;
+	else if (s->parent != 0 && parent != s->parent && s->state < DECIDING)
+		fail(s, "the container's shim died");
+}
+
 static void check(struct supervisor *s)
 {
+	check_parent(s);
 	if (s->runc_fd < 0 && s->state != DECIDING) {
 		if (s->state == RUNNING)
 			s->over = true;
@@ -313,7 +326,7 @@ static bool succeeded(const struct supervisor *s)
 		return false;
 	if (s->runc_fd < 0)
 		return s->runc_rc == 0;
-	return dm_pending_has(&s->job->pending, "resumed") && dm_task_can_run(&s->tasks.root);
+	return dm_pending_has(&s->job->pending, "resumed") && dm_proc_can_run(&s->procs.root);
 }
 
 static void answer(struct supervisor *s, bool good)
@@ -333,6 +346,23 @@ static void answer(struct supervisor *s, bool good)
 	}
 }
 
+/* Those who came meanwhile are to be answered as well. */
+static void hear_late(struct supervisor *s)
+{
+	struct pollfd p = {.fd = s->listener, .events = POLLIN};
+	char text[DM_TALK_MAX];
+
+	for (int i = 0; i < MAX_CLIENTS && poll(&p, 1, 0) == 1; i++)
+		accept_client(s);
+	for (int i = 0; i < s->clients; i++) {
+		struct client *c = &s->client[i];
+
+		if (c->fd < 0 || c->role != NEW || dm_talk_hear(c->fd, 0.2, text) != 1)
+			continue;
+		c->role = !strcmp(text, "abort") ? ABORT : !strcmp(text, "start") ? START : CREATE;
+	}
+}
+
 static void settle(struct supervisor *s)
 {
 	bool good = succeeded(s);
@@ -340,44 +370,32 @@ static void settle(struct supervisor *s)
 
 	drop(find(s, HOOK));
 	if (good) {
-		if (dm_outcome_done(s->job, &s->times, s->tasks.root.pid, &err))
+		if (dm_outcome_done(s->job, &s->times, s->procs.root.pid, &err))
 			dm_say("%s", err.msg);
 	} else {
-		dm_outcome_failed(s->job, &s->tasks, &s->times, s->runaway, s->why);
+		dm_outcome_failed(s->job, &s->procs, &s->times, s->runaway, s->why);
 		if (s->runc_fd >= 0)
-			waitpid(s->tasks.runc.pid, NULL, WNOHANG);
+			waitpid(s->procs.runc.pid, NULL, WNOHANG);
 	}
-	/* those who came meanwhile are answered as well */
-	for (int i = 0; i < MAX_CLIENTS; i++) {
-		struct pollfd p = {.fd = s->listener, .events = POLLIN};
-
-		if (poll(&p, 1, 0) == 1)
-			accept_client(s);
-	}
-	for (int i = 0; i < s->clients; i++) {
-		char text[DM_TALK_MAX];
-
-		if (s->client[i].fd < 0 || s->client[i].role != NEW ||
-		    dm_talk_hear(s->client[i].fd, 0.2, text) != 1)
-			continue;
-		s->client[i].role = !strcmp(text, "abort")   ? ABORT
-				    : !strcmp(text, "start") ? START
-							     : NEW;
-	}
+	hear_late(s);
 	answer(s, good);
 }
 
 static int begin(struct supervisor *s, struct dm_err *err)
 {
-	if (dm_restore_begin(s->job, &s->tasks, err))
+	if (dm_restore_begin(s->job, &s->procs, err))
 		return -1;
-	s->runc_fd = (int)syscall(SYS_pidfd_open, s->tasks.runc.pid, 0);
+	s->runc_fd = (int)syscall(SYS_pidfd_open, s->procs.runc.pid, 0);
 	return s->runc_fd < 0 ? dm_fail_errno(err, "watch runc") : 0;
 }
 
 void dm_supervisor_run(const struct dm_job *job, int listener)
 {
-	struct supervisor s = {.job = job, .listener = listener, .runc_fd = -1, .criu_fd = -1};
+	struct supervisor s = {.job = job,
+			       .listener = listener,
+			       .runc_fd = -1,
+			       .criu_fd = -1,
+			       .creator = getppid()};
 	struct dm_err err;
 
 	setsid();

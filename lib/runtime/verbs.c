@@ -145,7 +145,7 @@ static bool was_done(struct dm_job *job)
 
 enum dm_verb dm_verb_create(struct dm_job *job, struct dm_err *err)
 {
-	const struct dm_tasks none = {0};
+	const struct dm_procs none = {0};
 	const struct dm_times times = {0};
 	char why[DM_WHY_MAX];
 	int began;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ship/rate.h"
 
-static const double BURST = 0.02; /* seconds */
+static const double BURST = 0.05; /* seconds */
 
 void dm_rate_start(struct dm_rate *r, uint64_t bytes_per_second, double now)
 {

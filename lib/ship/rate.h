@@ -14,7 +14,7 @@ struct dm_rate {
 };
 
 /*
- * Start with a full bucket, which holds what flows in within 20 ms. now is in seconds, on the
+ * Start with a full bucket, which holds what flows in within 50 ms. now is in seconds, on the
  * clock that is used later too.
  */
 void dm_rate_start(struct dm_rate *r, uint64_t bytes_per_second, double now);

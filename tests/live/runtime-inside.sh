@@ -135,7 +135,7 @@ until_it() { # SECONDS COMMAND...
 		sleep 0.05
 	done
 }
-is_waiting() { grep -q '"root":{"pid":[1-9]' "$PLAN/tasks.json" 2>/dev/null; }
+is_waiting() { grep -q '"root":{"pid":[1-9]' "$PLAN/procs.json" 2>/dev/null; }
 is_going() { grep -qs "post-setup-namespaces" "$PLAN/work/restore.log"; }
 
 # expect_failure WHAT DUMP: c2 is dead, the decision is "failed", nothing is left.
@@ -220,7 +220,7 @@ docker start c2 >/dev/null 2>&1 &
 start=$!
 check "it waits for start" until_it 10 is_waiting
 sleep 0.5
-root=$(sed 's/.*"root":{"pid":\([0-9]*\).*/\1/' "$PLAN/tasks.json")
+root=$(sed 's/.*"root":{"pid":\([0-9]*\).*/\1/' "$PLAN/procs.json")
 # shellcheck disable=SC2016
 ruleset=$(nsenter -t "$root" -n nft list ruleset)
 check "while it waits its link is cut" grep -q 'table arp docker_migrate' <<<"$ruleset"
@@ -406,7 +406,7 @@ rm /srv/images/inventory.img
 mkfifo /srv/images/inventory.img
 docker start c2 >"$T/out" 2>"$T/err" &
 start=$!
-until_it 10 test -e "$PLAN/tasks.json"
+until_it 10 test -e "$PLAN/procs.json"
 sleep 0.5
 kill -KILL "$(supervisor)"
 wait $start
@@ -414,7 +414,7 @@ check "kill -9 of the supervisor before the hook: docker start fails" test $? = 
 expect_failure "supervisor killed before the hook" count
 
 stuck
-kill -KILL "$(sed 's/.*"root":{"pid":\([0-9]*\).*/\1/' "$PLAN/tasks.json")"
+kill -KILL "$(sed 's/.*"root":{"pid":\([0-9]*\).*/\1/' "$PLAN/procs.json")"
 wait $start
 check "the root task is killed: docker start fails" test $? = 1
 expect_failure "root task killed" count

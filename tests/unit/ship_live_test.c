@@ -118,6 +118,7 @@ TEST(steady_trickle_is_gathered_but_not_held_back)
 TEST(writer_that_fails_stops_a_reader_that_waits)
 {
 	int to[2], from[2];
+	unsigned char b[DM_FRAME_HEAD_SIZE];
 	struct side s = {0};
 	pthread_t t;
 
@@ -125,9 +126,10 @@ TEST(writer_that_fails_stops_a_reader_that_waits)
 	REQUIRE(pipe(to) == 0 && pipe(from) == 0);
 	s.out = from[1];
 	REQUIRE(dm_source_open(&s.source, to[0], &err) == 0);
+	REQUIRE(pthread_create(&t, NULL, encode_side, &s) == 0);
+	CHECK_INT(dm_read_full(from[0], b, sizeof(b)), sizeof(b));
 	close(from[0]);
 	CHECK_INT(write(to[1], "abc", 3), 3);
-	REQUIRE(pthread_create(&t, NULL, encode_side, &s) == 0);
 	pthread_join(t, NULL); /* though to[1] is open */
 	CHECK_INT(s.rc, -1);
 	CHECK_STR(s.err.msg, "write standard output: Broken pipe");

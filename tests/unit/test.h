@@ -13,10 +13,11 @@
  *		CHECK(count() == 3);		(goes on)
  *		CHECK_INT(count(), 3);		(shows both numbers)
  *		CHECK_STR(text(), "abc");	(shows both strings)
+ *		SKIP("no such thing here");	(ends this test; it counts as skipped)
  *	}
  *
  * It prints "ok - three bytes come back" or "not ok - ...", a line that starts with # for each
- * check that failed, and exits with 0 only when every test passed. An argument picks the tests
+ * check that failed, and exits with 0 only when no test failed. An argument picks the tests
  * whose name contains it.
  */
 
@@ -31,6 +32,7 @@ struct test {
 
 static struct test *test_first, **test_end = &test_first;
 static int test_failed;
+static const char *test_skipped;
 
 #define TEST(what)                                                                                 \
 	static void test_##what(void);                                                             \
@@ -53,6 +55,13 @@ static int test_failed;
 			TEST_BAD("%s", #cond);                                                     \
 			return;                                                                    \
 		}                                                                                  \
+	} while (0)
+
+/* Ends this test: it cannot be run here, for that reason. */
+#define SKIP(reason)                                                                               \
+	do {                                                                                       \
+		test_skipped = (reason);                                                           \
+		return;                                                                            \
 	} while (0)
 
 #define CHECK_INT(got, want)                                                                       \
@@ -78,10 +87,13 @@ int main(int argc, char **argv)
 		if (argc > 1 && !strstr(t->name, argv[1]))
 			continue;
 		test_failed = 0;
+		test_skipped = NULL;
 		t->run();
-		printf("%s - ", test_failed ? "not ok" : "ok");
+		printf("%s - ", test_failed ? "not ok" : test_skipped ? "skip" : "ok");
 		for (const char *p = t->name; *p; p++)
 			putchar(*p == '_' ? ' ' : *p);
+		if (test_skipped && !test_failed)
+			printf(": %s", test_skipped);
 		putchar('\n');
 		bad += test_failed;
 		ran++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/tasks.h"
+#include "runtime/procs.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -18,7 +18,7 @@
 enum { EXITING = 0x4 }; /* PF_EXITING, in the flags of /proc/PID/stat */
 
 struct entry {
-	struct dm_task task;
+	struct dm_proc proc;
 	pid_t parent;
 	bool wanted;
 };
@@ -71,24 +71,24 @@ static int read_stat_of(pid_t pid, struct stat_line *s)
 	return read_stat(path, s);
 }
 
-int dm_task_find(pid_t pid, struct dm_task *t, struct dm_err *err)
+int dm_proc_find(pid_t pid, struct dm_proc *t, struct dm_err *err)
 {
 	struct stat_line s;
 
 	if (pid <= 1 || read_stat_of(pid, &s))
 		return dm_fail(err, DM_FAILURE, "there is no process %ld", (long)pid);
-	*t = (struct dm_task){pid, s.start};
+	*t = (struct dm_proc){pid, s.start};
 	return 0;
 }
 
-static bool same(const struct dm_task *t)
+static bool same(const struct dm_proc *t)
 {
 	struct stat_line s;
 
 	return t->pid > 1 && read_stat_of(t->pid, &s) == 0 && s.start == t->start;
 }
 
-bool dm_task_can_run(const struct dm_task *t)
+bool dm_proc_can_run(const struct dm_proc *t)
 {
 	char path[64], file[384];
 	struct stat_line s;
@@ -110,7 +110,7 @@ bool dm_task_can_run(const struct dm_task *t)
 	return can;
 }
 
-void dm_task_signal(const struct dm_task *t, int sig)
+void dm_proc_signal(const struct dm_proc *t, int sig)
 {
 	int fd;
 
@@ -149,22 +149,22 @@ static bool in_namespace_below(pid_t pid)
 	return isdigit((unsigned char)*p);
 }
 
-static bool wanted(const struct entry *e, const struct dm_tasks *t, const char *id,
-		   enum dm_tasks_which which)
+static bool wanted(const struct entry *e, const struct dm_procs *t, const char *id,
+		   enum dm_procs_which which)
 {
-	pid_t pid = e->task.pid;
+	pid_t pid = e->proc.pid;
 
-	if (t->root.pid > 1 && pid == t->root.pid && e->task.start == t->root.start)
+	if (t->root.pid > 1 && pid == t->root.pid && e->proc.start == t->root.start)
 		return true;
 	if (!in_cgroup_of(pid, id))
 		return false;
-	return which == DM_TASKS_ALL || in_namespace_below(pid);
+	return which == DM_PROCS_ALL || in_namespace_below(pid);
 }
 
 static struct entry *by_pid(const struct list *l, pid_t pid)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (l->e[i].task.pid == pid)
+		if (l->e[i].proc.pid == pid)
 			return &l->e[i];
 	return NULL;
 }
@@ -201,8 +201,8 @@ static int list_all(struct list *l, struct dm_err *err)
 }
 
 /* Mark what is wanted by itself, then the children of what is. */
-static void mark(struct list *l, const struct dm_tasks *t, const char *id,
-		 enum dm_tasks_which which)
+static void mark(struct list *l, const struct dm_procs *t, const char *id,
+		 enum dm_procs_which which)
 {
 	bool more = true;
 
@@ -217,14 +217,14 @@ static void mark(struct list *l, const struct dm_tasks *t, const char *id,
 				continue;
 			up = by_pid(l, e->parent);
 			if (up &&
-			    (up->wanted || (which == DM_TASKS_ALL && up->task.pid == t->runc.pid &&
-					    up->task.start == t->runc.start)))
+			    (up->wanted || (which == DM_PROCS_ALL && up->proc.pid == t->runc.pid &&
+					    up->proc.start == t->runc.start)))
 				more = e->wanted = true;
 		}
 	}
 }
 
-int dm_tasks_kill(const struct dm_tasks *t, const char *id, enum dm_tasks_which which,
+int dm_procs_kill(const struct dm_procs *t, const char *id, enum dm_procs_which which,
 		  double seconds, struct dm_err *err)
 {
 	double end = dm_now() + seconds;
@@ -233,17 +233,17 @@ int dm_tasks_kill(const struct dm_tasks *t, const char *id, enum dm_tasks_which 
 	pid_t left = 0;
 	int ret = -1;
 
-	dm_task_signal(&t->root, SIGKILL);
+	dm_proc_signal(&t->root, SIGKILL);
 	for (;;) {
 		if (list_all(&l, err))
 			break;
 		mark(&l, t, id, which);
 		left = 0;
 		for (size_t i = 0; i < l.n; i++) {
-			if (!l.e[i].wanted || !dm_task_can_run(&l.e[i].task))
+			if (!l.e[i].wanted || !dm_proc_can_run(&l.e[i].proc))
 				continue;
-			left = l.e[i].task.pid;
-			dm_task_signal(&l.e[i].task, SIGKILL);
+			left = l.e[i].proc.pid;
+			dm_proc_signal(&l.e[i].proc, SIGKILL);
 		}
 		if (!left) {
 			ret = 0;
@@ -260,7 +260,7 @@ int dm_tasks_kill(const struct dm_tasks *t, const char *id, enum dm_tasks_which 
 	return ret;
 }
 
-int dm_tasks_write(const struct dm_pending *p, const struct dm_tasks *t, struct dm_err *err)
+int dm_procs_write(const struct dm_pending *p, const struct dm_procs *t, struct dm_err *err)
 {
 	json_t *o = json_pack("{s:{s:I, s:I}, s:{s:I, s:I}}", "runc", "pid",
 			      (json_int_t)t->runc.pid, "start", (json_int_t)t->runc.start, "root",
@@ -269,31 +269,31 @@ int dm_tasks_write(const struct dm_pending *p, const struct dm_tasks *t, struct 
 	int ret = -1;
 
 	if (text)
-		ret = dm_write_file(p->dir, "tasks.json", text, strlen(text), err);
+		ret = dm_write_file(p->dir, "procs.json", text, strlen(text), err);
 	else if (!o)
-		dm_fail(err, DM_FAILURE, "write tasks.json: out of memory");
+		dm_fail(err, DM_FAILURE, "write procs.json: out of memory");
 	free(text);
 	json_decref(o);
 	return ret;
 }
 
-int dm_tasks_read(const struct dm_pending *p, struct dm_tasks *t, struct dm_err *err)
+int dm_procs_read(const struct dm_pending *p, struct dm_procs *t, struct dm_err *err)
 {
 	char *text;
 	json_t *o;
 	size_t len;
 
-	*t = (struct dm_tasks){0};
-	if (!dm_pending_has(p, "tasks.json"))
+	*t = (struct dm_procs){0};
+	if (!dm_pending_has(p, "procs.json"))
 		return 0;
-	text = dm_read_file(p->dir, "tasks.json", 1 << 16, &len, err);
-	o = text ? dm_json_parse(text, len, "tasks.json", err) : NULL;
+	text = dm_read_file(p->dir, "procs.json", 1 << 16, &len, err);
+	o = text ? dm_json_parse(text, len, "procs.json", err) : NULL;
 	free(text);
 	if (!o)
 		return -1;
-	t->runc = (struct dm_task){(pid_t)dm_json_int(o, "runc.pid", 0),
+	t->runc = (struct dm_proc){(pid_t)dm_json_int(o, "runc.pid", 0),
 				   (uint64_t)dm_json_int(o, "runc.start", 0)};
-	t->root = (struct dm_task){(pid_t)dm_json_int(o, "root.pid", 0),
+	t->root = (struct dm_proc){(pid_t)dm_json_int(o, "root.pid", 0),
 				   (uint64_t)dm_json_int(o, "root.start", 0)};
 	json_decref(o);
 	return 0;
