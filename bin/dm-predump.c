@@ -121,13 +121,16 @@ static int rounds(const struct options *o, const struct dm_container *c, struct 
 		  struct dm_err *err)
 {
 	struct dm_stop stop = {.opts = o->stop};
+	struct dm_round last = {0};
 	struct dm_held *held = load_held(s->record, err);
 	int ret = -1;
 
 	if (held &&
-	    dm_rounds_run(&c->cgroup, s->writer, held, s->segment.seed, &stop, &interrupted, err) ==
-		    0 &&
-	    dm_held_save(held, dm_record_dir(s->record), "held", err) == 0)
+	    dm_rounds_run(&c->cgroup, s->writer, held, s->segment.seed, &stop, &last, &interrupted,
+			  err) == 0 &&
+	    dm_held_save(held, dm_record_dir(s->record), "held", err) == 0 &&
+	    dm_record_event(s->record, "predicted", json_pack("{s:f}", "seconds", last.predicted),
+			    err) == 0)
 		ret = dm_stage_end(s, false, err);
 	dm_held_free(held);
 	return ret;

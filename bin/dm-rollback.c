@@ -82,6 +82,9 @@ static int run(const struct options *o, const char *name, struct dm_err *err)
 		ret = dm_settle_now(&s, err);
 	else
 		ret = dm_settle_receipts(&s, STDIN_FILENO, err);
+	if (ret == 0 && s.still > 0)
+		dm_say("container %s runs there; it stood still for %.2f s (predicted: %.2f s)",
+		       c.name, s.still, s.predicted);
 	if (ret == 0)
 		dm_say("container %s is released here; it is stopped, as %s", c.name, s.released);
 out:

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -129,15 +130,27 @@ int dm_write_file(int dirfd, const char *name, const void *buf, size_t len, stru
 
 int dm_close_stdout(struct dm_err *err)
 {
+	bool failed = ferror(stdout); /* before now: errno has gone */
+
 	if (fflush(stdout) || close(STDOUT_FILENO))
 		return dm_fail_errno(err, "write standard output");
-	return 0;
+	return failed ? dm_fail(err, DM_FAILURE, "write standard output: not all was taken") : 0;
+}
+
+static double seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 double dm_now(void)
 {
-	struct timespec t;
+	return seconds(CLOCK_MONOTONIC);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+double dm_clock(void)
+{
+	return seconds(CLOCK_REALTIME);
 }

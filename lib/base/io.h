@@ -50,4 +50,9 @@ int dm_close_stdout(struct dm_err *err);
  */
 double dm_now(void);
 
+/*
+ * The time of day, in seconds since 1970.
+ */
+double dm_clock(void);
+
 #endif

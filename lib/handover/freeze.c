@@ -68,14 +68,16 @@ static int state(struct dm_engine *e, const struct dm_container *c, const char *
 	return ret;
 }
 
-/* Pause it at a moment when nothing is in it that a dump would lose. */
-static int pause_alone(struct dm_engine *e, const struct dm_container *c, struct dm_err *err)
+/* Pause it at a moment when nothing is in it that a dump would lose; since is when it began. */
+static int pause_alone(struct dm_engine *e, const struct dm_container *c, double *since,
+		       struct dm_err *err)
 {
 	const struct dm_task *foreign;
 	struct dm_tasks tasks;
 	pid_t pid = 0;
 
 	for (int i = 0; i < EXEC_TRIES; i++) {
+		*since = dm_clock();
 		if (verb(e, c, "pause", NULL, err) || dm_tasks_list(&c->cgroup, &tasks, err))
 			return -1;
 		foreign = dm_tasks_foreign(&tasks, c->pid);
@@ -96,12 +98,13 @@ int dm_freeze(struct dm_engine *e, const struct dm_container *c, struct dm_recor
 	      struct dm_err *err)
 {
 	json_t *policy = dm_json_at(c->inspect, "HostConfig.RestartPolicy");
+	double since = 0;
 
 	if (dm_record_event(r, "freezing", json_pack("{s:O}", "restart", policy), err) ||
 	    set_restart(e, c, json_pack("{s:s}", "Name", "no"), err) || cut(c, false, err) ||
-	    pause_alone(e, c, err))
+	    pause_alone(e, c, &since, err))
 		return dm_fail_prefix(err, "freeze");
-	return dm_record_event(r, "frozen", NULL, err);
+	return dm_record_event(r, "frozen", json_pack("{s:f}", "since", since), err);
 }
 
 /* The last word of the journal on the container: returns 1 when it may be frozen or cut off. */

@@ -7,7 +7,7 @@
  * harmless when it is done twice. The record's lock must be held.
  *
  *   freezing {restart}   restart policy off, engine's pause, link cut
- *   frozen
+ *   frozen {since}       the time of the pause, in seconds since 1970
  *   thawing              link back, engine's unpause, restart policy back
  *   thawed
  *   releasing            SIGKILL, unpause, rename, off its networks

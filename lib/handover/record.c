@@ -84,16 +84,13 @@ const char *dm_record_path(const struct dm_record *r)
 
 int dm_record_event(struct dm_record *r, const char *event, json_t *fields, struct dm_err *err)
 {
-	struct timespec t;
 	char *text = NULL, *line = NULL;
 	int fd = -1, n, ret = -1;
 
 	if (!fields)
 		fields = json_object();
-	clock_gettime(CLOCK_REALTIME, &t);
 	if (!fields || json_object_set_new(fields, "event", json_string(event)) ||
-	    json_object_set_new(fields, "time",
-				json_real((double)t.tv_sec + (double)t.tv_nsec / 1e9))) {
+	    json_object_set_new(fields, "time", json_real(dm_clock()))) {
 		dm_fail(err, DM_FAILURE, "journal %s: out of memory", event);
 		goto out;
 	}

@@ -32,6 +32,19 @@ static int thaw(struct dm_settle *s, const char *why, struct dm_err *err)
 	return rolled_back(err, s->container->name, why);
 }
 
+/* A number of an event in the journal; 0 when there is none. */
+static double journalled(struct dm_settle *s, const char *event, const char *key)
+{
+	struct dm_err ignored;
+	json_t *o = NULL;
+	double v = 0;
+
+	if (dm_record_find(s->record, event, &o, &ignored) == 1)
+		v = json_number_value(json_object_get(o, key));
+	json_decref(o);
+	return v;
+}
+
 static int release(struct dm_settle *s, struct dm_err *err)
 {
 	if (dm_record_lock(s->record, LOCK_SECONDS, false, err) ||
@@ -69,6 +82,10 @@ static int on_result(struct dm_settle *s, const json_t *receipt, struct dm_err *
 		return 1;
 	}
 	if (!strcmp(state, "running")) {
+		double since = journalled(s, "frozen", "since");
+
+		s->still = since > 0 ? dm_clock() - since : 0;
+		s->predicted = journalled(s, "predicted", "seconds");
 		/* LAST was sent, or it could not run; a stream that was saved has no such record */
 		if (dm_record_decide(s->record, "last", standing, err) < 0)
 			return -1;

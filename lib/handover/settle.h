@@ -23,6 +23,8 @@ struct dm_settle {
 	const char *ask;    /* shell command that prints a result receipt, or NULL */
 	double patience;    /* seconds to go on asking */
 	char released[256]; /* the name the released container has now */
+	double still;	    /* how long it stood still, in seconds; 0: not known */
+	double predicted;   /* what dm-predump predicted; 0: not known */
 };
 
 /*

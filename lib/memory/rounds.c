@@ -52,7 +52,8 @@ static int run_one(const struct dm_cgroup *cgroup, struct dm_writer *w, struct d
 }
 
 int dm_rounds_run(const struct dm_cgroup *cgroup, struct dm_writer *w, struct dm_held *held,
-		  uint64_t seed, struct dm_stop *s, volatile sig_atomic_t *stop, struct dm_err *err)
+		  uint64_t seed, struct dm_stop *s, struct dm_round *last,
+		  volatile sig_atomic_t *stop, struct dm_err *err)
 {
 	struct dm_sender *sender = dm_sender_new(w, held, seed, err);
 	const char *why = NULL;
@@ -60,16 +61,14 @@ int dm_rounds_run(const struct dm_cgroup *cgroup, struct dm_writer *w, struct dm
 	int ret = sender ? 0 : -1;
 
 	while (ret == 0 && !why) {
-		struct dm_round r;
-
 		snprintf(name, sizeof(name), "round %u", s->rounds + 1);
-		ret = run_one(cgroup, w, sender, s->rounds + 1, stop, &r, err);
+		ret = run_one(cgroup, w, sender, s->rounds + 1, stop, last, err);
 		if (ret)
 			break;
-		why = dm_stop_round(s, &r);
-		dm_rounds_say(name, &r, why);
+		why = dm_stop_round(s, last);
+		dm_rounds_say(name, last, why);
 		if (why)
-			dm_say("predicted blackout: %.2f s", r.predicted);
+			dm_say("predicted blackout: %.2f s", last->predicted);
 	}
 	dm_sender_free(sender);
 	return ret;

@@ -13,12 +13,12 @@
 /*
  * Send the memory of the processes in cgroup, round after round, until the stop rule ends it, one
  * line a round on stderr. Nobody is stopped. held is kept up to date; s is left as it was after
- * the last round.
+ * the last round, and *last is that round.
  * Returns 0; -1 with err (also when *stop became nonzero).
  */
 int dm_rounds_run(const struct dm_cgroup *cgroup, struct dm_writer *w, struct dm_held *held,
-		  uint64_t seed, struct dm_stop *s, volatile sig_atomic_t *stop,
-		  struct dm_err *err);
+		  uint64_t seed, struct dm_stop *s, struct dm_round *last,
+		  volatile sig_atomic_t *stop, struct dm_err *err);
 
 /*
  * Say a round's figures on stderr; name is "round 1", for instance, and why is added when it is
