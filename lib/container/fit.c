@@ -90,6 +90,10 @@ static void check_config(const struct dm_container *c, json_t *list)
 	check_mode(c, "HostConfig.NetworkMode", "the network", list);
 	check_mode(c, "HostConfig.PidMode", "the pid namespace", list);
 	check_mode(c, "HostConfig.IpcMode", "the IPC namespace", list);
+	if (!strcmp(dm_json_str(c->inspect, "HostConfig.IpcMode", ""), "shareable"))
+		obstacle(
+			list,
+			"its /dev/shm is shareable (docker run --ipc=shareable) and would be lost");
 	check_mode(c, "HostConfig.UTSMode", "the UTS namespace", list);
 	check_mode(c, "HostConfig.UsernsMode", "the user namespace", list);
 	if (strcmp(runtime, "") && strcmp(runtime, "runc") && strcmp(runtime, "docker-migrate"))

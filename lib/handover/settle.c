@@ -102,14 +102,30 @@ static int on_result(struct dm_settle *s, const json_t *receipt, struct dm_err *
 	return 1;
 }
 
+/* Append text to a command line for a shell, as one word. */
+static void add_word(char *line, size_t size, const char *text)
+{
+	size_t n = strlen(line);
+
+	n += (size_t)snprintf(line + n, size - n, " '");
+	for (; *text && n + 8 < size; text++)
+		n += (size_t)snprintf(line + n, size - n, *text == '\'' ? "'\\''" : "%c", *text);
+	snprintf(line + n, size - n, "'");
+}
+
 static int unknown(struct dm_settle *s, struct dm_err *err)
 {
-	return dm_fail(
-		err, DM_UNKNOWN,
-		"container %s: the outcome is unknown, and it stays frozen here; once the "
-		"target can be asked, this settles it: dm-rollback --settle%s%s%s --id %s %s",
-		s->container->name, s->ask ? " --ask '" : "", s->ask ? s->ask : "",
-		s->ask ? "'" : "", strrchr(dm_record_path(s->record), '/') + 1, s->container->name);
+	char line[768] = "dm-rollback --settle";
+
+	if (s->ask) {
+		strcat(line, " --ask");
+		add_word(line, sizeof(line), s->ask);
+	}
+	return dm_fail(err, DM_UNKNOWN,
+		       "container %s: the outcome is unknown, and it stays frozen here; once the "
+		       "target can be asked, this settles it: %s --id %s %s",
+		       s->container->name, line, strrchr(dm_record_path(s->record), '/') + 1,
+		       s->container->name);
 }
 
 /* Ask once. Returns as on_result(), and 1 when there was no answer. */

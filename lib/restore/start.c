@@ -64,12 +64,20 @@ void dm_start_abort(const struct dm_received *got)
 
 void dm_start_undo(const struct dm_received *got)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], *slash;
 	struct dm_err err;
+	int dir;
 
-	if (got->container.id[0] &&
-	    (dm_pending_path(got->container.id, path, &err) || dm_dir_remove(AT_FDCWD, path, &err)))
-		dm_say("the plan for %s is left behind: %s", got->container.id, err.msg);
+	if (!got->container.id[0] || dm_pending_path(got->container.id, path, &err))
+		return;
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return; /* nothing was ever laid out */
+	if (dm_dir_remove(dir, slash + 1, &err))
+		dm_say("the plan for %s is left behind: %s", slash + 1, err.msg);
+	close(dir);
 }
 
 int dm_start(struct dm_engine *e, const struct dm_received *got, const struct dm_start_opts *o,

@@ -4,13 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 
 a docker volume create --label dm.test=yes data >/dev/null
-a docker run -d --name files -v data:/data -v /anon --restart unless-stopped work sh -c '
+a docker run -d --name files -v data:/data -v /anon --tmpfs /scratch --restart unless-stopped work sh -c '
 	n=0
 	while :; do n=$((n + 1)); echo $n >/data/number; echo $n >>/log; mv /data/number /data/latest; sleep 0.01; done' >/dev/null
 a docker exec files sh -c '
 	echo one >/data/one; echo two >/two; mkdir -p /dir/deep; echo x >/dir/deep/x; ln /two /dir/hard
 	ln -s ../nowhere /dir/soft; mkfifo /data/fifo; chmod 4711 /two; chown 12:34 /data/one
-	echo spare >/anon/spare; rm /bin/yes; touch -d "2001-02-03 04:05:06" /dir/deep; mkdir /data/sub'
+	echo spare >/anon/spare; rm /bin/vi; echo shm >/dev/shm/s; echo tmp >/scratch/t; touch -d "2001-02-03 04:05:06" /dir/deep; mkdir /data/sub'
 number=$(a docker exec files cat /data/latest)
 moves a b files
 
@@ -22,8 +22,10 @@ is "a symbolic link" "../nowhere" "$(b docker exec files readlink /dir/soft)"
 is "a folder's time" "2001-02-03 04:05:06" "$(b docker exec files stat -c %y /dir/deep | cut -c1-19)"
 check "a fifo" b docker exec files test -p /data/fifo
 check "an empty folder" b docker exec files test -d /data/sub
-check "a file deleted from the image stays deleted" b docker exec files test ! -e /bin/yes
+check "a file deleted from the image stays deleted" b docker exec files test ! -e /bin/vi
 is "an anonymous volume" spare "$(b docker exec files cat /anon/spare)"
+is "a file on tmpfs" tmp "$(b docker exec files cat /scratch/t)"
+is "a file in /dev/shm" shm "$(b docker exec files cat /dev/shm/s)"
 is "the volume's label" yes "$(b docker volume inspect -f '{{index .Labels "dm.test"}}' data)"
 is "the restart policy" unless-stopped "$(b docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' files)"
 later=$(b docker exec files cat /data/latest)

@@ -23,6 +23,7 @@ refused "another container's network" 'network is shared \(container:' --network
 a docker rm -f other >/dev/null
 refused "the host's pid namespace" 'pid namespace is shared' --pid host "${sleeper[@]}"
 refused "the host's IPC namespace" 'IPC namespace is shared' --ipc host "${sleeper[@]}"
+refused "a shareable /dev/shm" '/dev/shm is shareable' --ipc shareable "${sleeper[@]}"
 refused "docker run --rm" 'removed when it stops' --rm "${sleeper[@]}"
 refused "a bind mount" 'type bind at /srv' -v /srv:/srv "${sleeper[@]}"
 refused "an annotation for CRIU" 'org.criu.config' --annotation org.criu.config=/evil "${sleeper[@]}"

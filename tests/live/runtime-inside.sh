@@ -39,7 +39,7 @@ done
 # Counts on stdout and in /tmp/n; a second process counts in /tmp/m.
 # shellcheck disable=SC2016
 COUNT='(j=0; while :; do j=$((j+1)); echo $j >/tmp/m; sleep 0.05; done) & i=0
-while :; do i=$((i+1)); echo $i; echo $i >/tmp/n.new; mv /tmp/n.new /tmp/n; sleep 0.05; done'
+while :; do i=$((i+1)); echo $i; echo $i >/tmp/n.new; mv /tmp/n.new /tmp/n; [ ! -e /tmp/exit ] || exit 7; sleep 0.05; done'
 
 clear_away() {
 	rm -f $HOLD
@@ -196,6 +196,28 @@ pending count --network none
 goes_on "removed while it runs" count
 check "rm -f" docker rm -f c2
 check "nothing is left of it" none_left
+
+# its own end, and the engine's policies
+pending count --network none
+docker start c2 >/dev/null
+docker exec c2 touch /tmp/exit
+check "its exit code" test "$(docker wait c2)" = 7
+check "its log ends with it" sh -c 'timeout 5 docker logs -f c2 >/dev/null'
+pending count --network none --restart on-failure:1
+docker start c2 >/dev/null
+last=$(n)
+docker exec c2 sh -c 'touch /tmp/exit'
+check "restart policy: it ends" until_it 5 sh -c '[ "$(docker inspect -f "{{.RestartCount}}" c2)" = 1 ]'
+check "restart policy: it began anew, cold" until_it 5 sh -c "[ \$(cat $(upper c2)/tmp/n) -lt $last ]"
+
+# shellcheck disable=SC2016
+COMMAND='while read -r x; do echo "got $x"; done'
+SETTLE=0.3 dump stdin --network none -i -- bash -c "$COMMAND"
+pending stdin --network none -i
+(sleep 1; echo one; sleep 0.5; echo two; sleep 0.5) | timeout 20 docker start -a -i c2 >"$T/out" 2>&1
+check "stdin and stdout" grep -qx "got two" "$T/out"
+check "the end of stdin" until_it 5 sh -c '[ "$(docker inspect -f "{{.State.Status}}" c2)" = exited ]'
+unset COMMAND
 
 # ---- options that need care
 
@@ -426,6 +448,34 @@ wait $start
 check "CRIU is killed: docker start fails" test $? = 1
 check "CRIU is killed: that is seen at once" test $((SECONDS - before)) -lt 5
 expect_failure "CRIU killed" count
+
+RUNTIME=slow pending count --network none
+touch $HOLD
+docker start c2 >"$T/out" 2>"$T/err" &
+start=$!
+until_it 10 is_waiting
+kill -KILL "$(pgrep -f "containerd-shim.*$ID")"
+check "the shim is killed: it ends by itself" until_it 10 test -e "$PLAN/result.json"
+rm -f $HOLD
+wait $start
+check "the shim is killed: docker start fails" test $? = 1
+expect_failure "shim killed" count
+
+for signal in KILL TERM; do
+	RUNTIME=slow pending count --network none
+	touch $HOLD
+	docker start c2 >"$T/out" 2>"$T/err" &
+	start=$!
+	until_it 10 is_waiting
+	kill -$signal "$(cat /run/docker.pid)"
+	sleep 1
+	rm -f $HOLD
+	wait $start
+	/usr/local/sbin/services restart
+	until_it 20 sh -c 'case $(docker inspect -f "{{.State.Status}}" c2) in created | exited) ;; *) false ;; esac' || docker inspect -f '{{json .State}}' c2
+	check "the engine gets $signal while it waits: it ends" until_it 30 test -e "$PLAN/result.json"
+	expect_failure "engine gets $signal" count
+done
 
 pending count --network none
 rm /srv/images/inventory.img
