@@ -102,12 +102,34 @@ unit: $(UNIT)
 
 loads: $(LOADS:%=$(BUILD)/loads/%)
 
+# All but dm-runtime, which is static: what can be built with sanitizers.
+dynamic: $(TOOLS:%=$(BUILD)/%)
+
+check: all unit loads
+	BUILD=$(BUILD) tests/run unit cli
+
+test:
+	tests/all
+
+demo:
+	tests/demo
+
+bench: all loads
+	BUILD=$(BUILD) tests/bench/pause
+
+C_FILES = $(wildcard bin/*.c lib/*/*.[ch] tests/*/*.[ch])
+
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format -i $(C_FILES)
+
+lint:
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck -x $$(grep -rlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' .ci bin examples tests)
+	mandoc -Tlint -Wwarning $(MAN1) $(MAN5) $(MAN7) $(MAN8)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help install uninstall unit loads format clean
+.PHONY: all dynamic help install uninstall unit loads check test demo bench format lint clean
 -include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d) \
 	$(LOAD_OBJ:.o=.d)

@@ -100,7 +100,8 @@ int dm_freeze(struct dm_engine *e, const struct dm_container *c, struct dm_recor
 	json_t *policy = dm_json_at(c->inspect, "HostConfig.RestartPolicy");
 	double since = 0;
 
-	if (dm_record_event(r, "freezing", json_pack("{s:O}", "restart", policy), err) ||
+	if (dm_record_claim(r, c->id, err) ||
+	    dm_record_event(r, "freezing", json_pack("{s:O}", "restart", policy), err) ||
 	    set_restart(e, c, json_pack("{s:s}", "Name", "no"), err) || cut(c, false, err) ||
 	    pause_alone(e, c, &since, err))
 		return dm_fail_prefix(err, "freeze");
@@ -126,8 +127,8 @@ int dm_thaw(struct dm_engine *e, const struct dm_container *c, struct dm_record 
 	json_t *freezing = NULL, *policy;
 	int n = may_be_frozen(r, &freezing, err), ret = -1;
 
-	if (n <= 0)
-		return n;
+	if (n <= 0) /* never frozen, or thawed already: at most the claim is left */
+		return n < 0 ? -1 : dm_record_unclaim(r, c->id, err);
 	if (dm_record_event(r, "thawing", NULL, err))
 		goto out;
 	if (c->pid && cut(c, true, err))
@@ -138,7 +139,7 @@ int dm_thaw(struct dm_engine *e, const struct dm_container *c, struct dm_record 
 	policy = json_object_get(freezing, "restart");
 	if (policy && set_restart(e, c, json_incref(policy), err))
 		goto out;
-	ret = dm_record_event(r, "thawed", NULL, err);
+	ret = dm_record_event(r, "thawed", NULL, err) || dm_record_unclaim(r, c->id, err) ? -1 : 0;
 out:
 	if (ret)
 		dm_fail_prefix(err, "thaw");
@@ -208,7 +209,9 @@ int dm_release(struct dm_engine *e, const struct dm_container *c, struct dm_reco
 	}
 	if (leave_networks(e, c, err))
 		goto fail;
-	return dm_record_event(r, "released", NULL, err);
+	if (dm_record_event(r, "released", NULL, err) || dm_record_unclaim(r, c->id, err))
+		goto fail;
+	return 0;
 
 fail:
 	return dm_fail_prefix(err, "release");

@@ -235,3 +235,67 @@ void dm_record_unlock(struct dm_record *r)
 		close(r->lock);
 	r->lock = -1;
 }
+
+/* Open the folder of claims, beside those of the records. Returns a descriptor; -1 with err. */
+static int open_claims(struct dm_record *r, struct dm_err *err)
+{
+	char path[PATH_MAX + 16], *id = strrchr(r->path, '/'), *side = id - 1;
+
+	while (side > r->path && *side != '/')
+		side--;
+	snprintf(path, sizeof(path), "%.*s/claims", (int)(side - r->path), r->path);
+	return dm_dir_make(path, err);
+}
+
+/* The migration that holds the container, into holder. Returns 1, 0 when there is none, -1. */
+static int read_claim(int dir, const char *container, char holder[DM_ID_MAX + 1])
+{
+	ssize_t n = readlinkat(dir, container, holder, DM_ID_MAX);
+
+	if (n < 0)
+		return errno == ENOENT ? 0 : -1;
+	holder[n] = '\0';
+	return 1;
+}
+
+int dm_record_claim(struct dm_record *r, const char *container, struct dm_err *err)
+{
+	const char *id = strrchr(r->path, '/') + 1;
+	char holder[DM_ID_MAX + 1];
+	int dir = open_claims(r, err), n, ret = -1;
+
+	if (dir < 0)
+		return -1;
+	if (symlinkat(id, dir, container) == 0) {
+		ret = fsync(dir) ? dm_fail_errno(err, "sync claims") : 0;
+		goto out;
+	}
+	n = errno == EEXIST ? read_claim(dir, container, holder) : -1;
+	if (n == 1 && !strcmp(holder, id))
+		ret = 0;
+	else if (n == 1)
+		dm_fail(err, DM_UNFIT,
+			"container %.12s is held by migration %s (dm-rollback --settle --id %s "
+			"ends it)",
+			container, holder, holder);
+	else
+		dm_fail_errno(err, "claim container %.12s", container);
+out:
+	close(dir);
+	return ret;
+}
+
+int dm_record_unclaim(struct dm_record *r, const char *container, struct dm_err *err)
+{
+	const char *id = strrchr(r->path, '/') + 1;
+	char holder[DM_ID_MAX + 1];
+	int dir = open_claims(r, err), n, ret = 0;
+
+	if (dir < 0)
+		return -1;
+	n = read_claim(dir, container, holder);
+	if (n < 0 || (n == 1 && !strcmp(holder, id) && (unlinkat(dir, container, 0) || fsync(dir))))
+		ret = dm_fail_errno(err, "give back container %.12s", container);
+	close(dir);
+	return ret;
+}

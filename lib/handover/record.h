@@ -9,6 +9,8 @@
  *   decision   one word, won once with link(2): last | thaw on the source,
  *              running | failed | refused on the target
  *   lock       held while a step changes the container (flock)
+ * and <state>/claims/CONTAINER is a link that names the migration which holds that container
+ * frozen: two migrations must not freeze and thaw it under each other.
  */
 
 #include <jansson.h>
@@ -86,5 +88,17 @@ int dm_record_lock(struct dm_record *r, double seconds, bool inherit, struct dm_
  * Give the lock back.
  */
 void dm_record_unlock(struct dm_record *r);
+
+/*
+ * Claim the container (its full id) for this migration. To claim it twice is fine. It stays claimed
+ * until dm_record_unclaim(), also over a crash.
+ * Returns 0; -1 with err (DM_UNFIT when another migration holds it).
+ */
+int dm_record_claim(struct dm_record *r, const char *container, struct dm_err *err);
+
+/*
+ * Give the claim back; no harm when it is not ours, or gone. Returns 0; -1 with err.
+ */
+int dm_record_unclaim(struct dm_record *r, const char *container, struct dm_err *err);
 
 #endif

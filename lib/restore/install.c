@@ -45,60 +45,72 @@ static int listed(struct dm_engine *e, const char *path, struct dm_err *err)
 	return ret;
 }
 
-static int write_config(const char *file, const char *path, struct dm_err *err)
+/* The configuration as it is; an empty object when there is none. Its mode is left in *mode. */
+static json_t *read_config(const char *file, mode_t *mode, struct dm_err *err)
 {
-	json_t *config = NULL, *runtimes;
-	char dir[PATH_MAX], *text = NULL, *slash;
+	json_t *config;
 	struct stat st;
 	size_t len;
-	int fd = -1, ret = -1;
+	char *text;
 
-	snprintf(dir, sizeof(dir), "%s", file);
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return dm_fail(err, DM_USAGE, "%s: not an absolute path of a file", file);
-	*slash = '\0'; /* the folder before it, the name behind it */
-	if (stat(file, &st) == 0) {
-		text = dm_read_file(AT_FDCWD, file, CONFIG_MAX, &len, err);
-		if (!text)
-			return -1;
-		config = strspn(text, " \t\r\n") == len ? json_object()
-							: dm_json_parse(text, len, file, err);
-	} else if (errno == ENOENT) {
-		st.st_mode = 0644;
-		config = json_object();
-		if (mkdir(dir, 0755) && errno != EEXIST)
-			dm_fail_errno(err, "make folder %s", dir);
-	} else {
+	*mode = 0644;
+	if (stat(file, &st)) {
+		if (errno == ENOENT)
+			return json_object();
 		dm_fail_errno(err, "stat %s", file);
+		return NULL;
 	}
+	*mode = st.st_mode & 07777;
+	text = dm_read_file(AT_FDCWD, file, CONFIG_MAX, &len, err);
+	if (!text)
+		return NULL;
+	config = strspn(text, " \t\r\n") == len ? json_object()
+						: dm_json_parse(text, len, file, err);
 	free(text);
-	text = NULL;
+	return config;
+}
+
+/* Write it in one step, into its folder, which is made if it is missing. */
+static int write_config(const char *file, const json_t *config, mode_t mode, struct dm_err *err)
+{
+	const char *name = strrchr(file, '/') + 1;
+	char folder[PATH_MAX], *text;
+	int fd, ret = -1;
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(name - file), file);
+	if (mkdir(folder, 0755) && errno != EEXIST)
+		return dm_fail_errno(err, "make folder %s", folder);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return dm_fail_errno(err, "open folder %s", folder);
+	text = json_dumps(config, JSON_INDENT(4));
+	if (!text)
+		dm_fail(err, DM_FAILURE, "write %s: out of memory", file);
+	else if (dm_write_file(fd, name, text, strlen(text), err) == 0)
+		ret = fchmodat(fd, name, mode, 0) ? dm_fail_errno(err, "chmod %s", file) : 0;
+	free(text);
+	close(fd);
+	return ret;
+}
+
+static int add_runtime(const char *file, const char *path, struct dm_err *err)
+{
+	json_t *config, *runtimes;
+	mode_t mode;
+	int ret;
+
+	if (file[0] != '/')
+		return dm_fail(err, DM_USAGE, "%s: not an absolute path", file);
+	config = read_config(file, &mode, err);
 	if (!config)
 		return -1;
 	runtimes = json_object_get(config, "runtimes");
-	if (!runtimes) {
+	if (!json_is_object(runtimes)) {
 		runtimes = json_object();
 		json_object_set_new(config, "runtimes", runtimes);
 	}
 	json_object_set_new(runtimes, "docker-migrate", json_pack("{s:s}", "path", path));
-	text = json_dumps(config, JSON_INDENT(4));
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!text || fd < 0) {
-		dm_fail_errno(err, "open folder %s", dir);
-		goto out;
-	}
-	if (dm_write_file(fd, slash + 1, text, strlen(text), err))
-		goto out;
-	if (fchmodat(fd, slash + 1, st.st_mode & 07777, 0)) {
-		dm_fail_errno(err, "chmod %s", file);
-		goto out;
-	}
-	ret = 0;
-out:
-	if (fd >= 0)
-		close(fd);
-	free(text);
+	ret = write_config(file, config, mode, err);
 	json_decref(config);
 	return ret;
 }
@@ -130,7 +142,7 @@ int dm_install_runtime(struct dm_engine *e, struct dm_err *err)
 	n = listed(e, path, err);
 	if (n != 0)
 		return n < 0 ? -1 : 0;
-	if (write_config(file ? file : "/etc/docker/daemon.json", path, err) || reload(err))
+	if (add_runtime(file ? file : "/etc/docker/daemon.json", path, err) || reload(err))
 		return -1;
 	while ((n = listed(e, path, err)) == 0) {
 		if (dm_now() > end)
