@@ -13,11 +13,11 @@
 #include "base/num.h"
 #include "base/opt.h"
 #include "container/have.h"
-#include "engine/dump.h"
 #include "handover/freeze.h"
 #include "handover/stage.h"
 #include "memory/final.h"
 #include "memory/rounds.h"
+#include "source/dump.h"
 
 enum {
 	KEY_ID = 256,

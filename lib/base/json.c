@@ -55,6 +55,19 @@ int dm_json_true(const json_t *o, const char *path)
 	return json_is_true(dm_json_at(o, path));
 }
 
+int dm_json_lists(const json_t *o, const char *key, const char *value)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, key), i, v)
+	{
+		if (json_is_string(v) && !strcmp(json_string_value(v), value))
+			return 1;
+	}
+	return 0;
+}
+
 char *dm_json_text(const json_t *o, struct dm_err *err)
 {
 	char *text = json_dumps(o, JSON_COMPACT);

@@ -36,6 +36,11 @@ long long dm_json_int(const json_t *o, const char *path, long long fallback);
 int dm_json_true(const json_t *o, const char *path);
 
 /*
+ * Whether the array under key has value among its strings.
+ */
+int dm_json_lists(const json_t *o, const char *key, const char *value);
+
+/*
  * The object as one compact line of text, without a newline, to be freed by the caller.
  * Returns NULL with err when memory ran out.
  */

@@ -168,19 +168,6 @@ int dm_fit_container(const struct dm_container *c, enum dm_tcp tcp, json_t *list
 	return 0;
 }
 
-static bool has(const json_t *have, const char *key, const char *value)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(have, key), i, v)
-	{
-		if (json_is_string(v) && !strcmp(json_string_value(v), value))
-			return true;
-	}
-	return false;
-}
-
 static void check_cpu(const json_t *here, const json_t *have, json_t *list)
 {
 	char missing[200] = "";
@@ -192,7 +179,7 @@ static void check_cpu(const json_t *here, const json_t *have, json_t *list)
 		const char *flag = json_string_value(v);
 
 		n = strlen(missing);
-		if (flag && !has(have, "cpu", flag))
+		if (flag && !dm_json_lists(have, "cpu", flag))
 			snprintf(missing + n, sizeof(missing) - n, " %s", flag);
 	}
 	if (missing[0])
@@ -218,15 +205,15 @@ void dm_fit_target(const struct dm_container *c, const json_t *here, const json_
 		obstacle(list, "the target uses cgroup v%lld, this host v%lld",
 			 dm_json_int(have, "cgroup", 0), dm_json_int(here, "cgroup", 0));
 	check_cpu(here, have, list);
-	if (has(have, "containers", c->name))
+	if (dm_json_lists(have, "containers", c->name))
 		obstacle(list, "the target has a container named %s already", c->name);
 	for (i = 0; dm_container_volume(c->inspect, i, &vol); i++)
-		if (has(have, "volumes", vol.name))
+		if (dm_json_lists(have, "volumes", vol.name))
 			obstacle(list, "the target has a volume named %s already", vol.name);
 	missing = dm_json_at(c->inspect, "NetworkSettings.Networks");
 	json_object_foreach((json_t *)(uintptr_t)missing, name, v)
 	{
-		if (!has(have, "networks", name))
+		if (!dm_json_lists(have, "networks", name))
 			obstacle(list, "the target has no network named %s", name);
 	}
 	if (!strcmp(dm_json_str(here, "engine_id", "?"), dm_json_str(have, "engine_id", "!")))

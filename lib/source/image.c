@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/image.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,19 +22,6 @@ static int on_bytes(void *ctx, const void *bytes, size_t len, struct dm_err *err
 	return dm_writer_data(s->w, DM_IMAGE_DATA, bytes, len, err);
 }
 
-static bool has(const json_t *have, const char *key, const char *value)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(have, key), i, v)
-	{
-		if (json_is_string(v) && !strcmp(json_string_value(v), value))
-			return true;
-	}
-	return false;
-}
-
 /* The tag that the container's image goes by on the target, or NULL: by its id alone. */
 static const char *tag_of(struct dm_engine *e, const char *id, const char *name, const json_t *have,
 			  json_t **image, struct dm_err *err)
@@ -54,7 +40,8 @@ static const char *tag_of(struct dm_engine *e, const char *id, const char *name,
 	{
 		const char *tag = json_string_value(v);
 
-		if (tag && (!strcmp(tag, name) || !strcmp(tag, full)) && !has(have, "tags", tag))
+		if (tag && (!strcmp(tag, name) || !strcmp(tag, full)) &&
+		    !dm_json_lists(have, "tags", tag))
 			return tag;
 	}
 	return NULL;
@@ -71,7 +58,7 @@ int dm_image_send(struct dm_engine *e, const struct dm_container *c, const json_
 	int ret = -1;
 
 	name = dm_json_str(c->inspect, "Config.Image", id);
-	if (has(have, "images", id)) {
+	if (dm_json_lists(have, "images", id)) {
 		dm_say("image %s: the target has it", name);
 		return 0;
 	}

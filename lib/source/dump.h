@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef DM_ENGINE_DUMP_H
-#define DM_ENGINE_DUMP_H
+#ifndef DM_SOURCE_DUMP_H
+#define DM_SOURCE_DUMP_H
 
 #include "base/err.h"
 #include "container/container.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/dump.h"
+#include "source/dump.h"
 
 #include <fcntl.h>
 #include <limits.h>
