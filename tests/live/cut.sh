@@ -16,13 +16,13 @@ cat >"$T/save" <<-'S'
 	dm-fsdiff --id $id --delta --last cut >$f.4
 	dm-rollback --id $id --thaw cut || [ $? = 5 ]
 S
-a bash -s one /srv/one <"$T/save" 2>"$T/log"
+a bash -s one-$$ /srv/one <"$T/save" 2>"$T/log"
 is "the source runs on after a save" "running false" "$(state a cut)"
 a sh -c 'cat /srv/one.*' >"$T/stream"
 a sh -c 'cat /srv/one.0 /srv/one.1 /srv/one.3 /srv/one.4' >"$T/missing"
 a sh -c 'cat /srv/one.0 /srv/one.2 /srv/one.1 /srv/one.3 /srv/one.4' >"$T/order"
 a sh -c 'cat /srv/one.0 /srv/one.1 /srv/one.1 /srv/one.2 /srv/one.3 /srv/one.4' >"$T/twice"
-a bash -s two /srv/two <"$T/save" 2>"$T/log"
+a bash -s two-$$ /srv/two <"$T/save" 2>"$T/log"
 a sh -c 'cat /srv/one.0 /srv/one.1 /srv/one.2 /srv/two.3 /srv/two.4' >"$T/foreign"
 "$HOSTS" put b "$T" /srv/cut
 size=$(stat -c %s "$T/stream")

@@ -19,14 +19,14 @@ tables() { # of nftables in the container's network namespace
 
 check "it is reached before" reached
 check "it answers ARP before" arp
-for step in "dm-fsdiff --id cut --save" "dm-predump --id cut" "dm-predump --id cut --final"; do
+for step in "dm-fsdiff --id cut-$$ --save" "dm-predump --id cut-$$" "dm-predump --id cut-$$ --final"; do
 	# shellcheck disable=SC2086
 	a sh -c "$step net >/dev/null" 2>"$T/log" || not_ok "$step" "$(tail -n 2 "$T/log")"
 done
 is "it is frozen" "paused true" "$(state a net)"
 check "frozen, it is not reached" eval '! reached'
 check "frozen, it does not answer ARP" eval '! arp'
-expect 5 "thaw" a dm-rollback --id cut --thaw net
+expect 5 "thaw" a dm-rollback --id cut-$$ --thaw net
 check "thawed, it is reached" reached
 check "thawed, it answers ARP" arp
 is "no table is left in its namespace" 0 "$(tables)"

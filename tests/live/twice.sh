@@ -10,21 +10,21 @@ stage() { # TOOL [OPTION...]: its output is thrown away
 	"$HOSTS" in a bash -c '"$@" >/dev/null' - "$@"
 }
 
-for id in one two; do
-	expect 0 "migration $id begins" stage dm-fsdiff --id $id --save tree
-	expect 0 "its rounds" stage dm-predump --id $id tree
+for id in one-$$ two-$$; do
+	expect 0 "migration $id begins" stage dm-fsdiff --id "$id" --save tree
+	expect 0 "its rounds" stage dm-predump --id "$id" tree
 done
-expect 0 "one freezes" stage dm-predump --id one --final tree
+expect 0 "one freezes" stage dm-predump --id one-$$ --final tree
 is "it is frozen" "paused true" "$(state a tree)"
-expect 3 "two may not freeze" stage dm-predump --id two --final tree
-says "and is told who holds it" 'held by migration one'
+expect 3 "two may not freeze" stage dm-predump --id two-$$ --final tree
+says "and is told who holds it" 'held by migration one-'
 is "it is still frozen" "paused true" "$(state a tree)"
-expect 3 "two cannot end its stream" stage dm-fsdiff --id two --delta --last tree
-expect 5 "settling two changes nothing" a dm-rollback --settle --id two tree
+expect 3 "two cannot end its stream" stage dm-fsdiff --id two-$$ --delta --last tree
+expect 5 "settling two changes nothing" a dm-rollback --settle --id two-$$ tree
 is "it is still frozen" "paused true" "$(state a tree)"
-expect 5 "settling one thaws it" a dm-rollback --settle --id one tree
+expect 5 "settling one thaws it" a dm-rollback --settle --id one-$$ tree
 is "it runs on" "running false" "$(state a tree)"
-expect 3 "one is over" stage dm-fsdiff --id one --delta --last tree
+expect 3 "one is over" stage dm-fsdiff --id one-$$ --delta --last tree
 
 # two whole moves of it at once: at most one gets through
 migrate a b tree &
