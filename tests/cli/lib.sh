@@ -63,7 +63,8 @@ finish() {
 cleanup() {
 	local code=$? pid
 	for pid in ${mine[@]+"${mine[@]}"}; do
-		kill -KILL "$pid" && wait "$pid"
+		# the pid of one that has ended may be somebody else's by now
+		grep -q "^PPid:[[:space:]]*$$\$" "/proc/$pid/status" && kill -KILL "$pid" && wait "$pid"
 	done 2>/dev/null
 	rm -rf "$T"
 	if [[ -z $finished ]]; then
