@@ -34,21 +34,23 @@
  *     4   4  length of the payload
  *     8   8  XXH3-64 of the payload, seeded with (bytes 0 to 7 as a number) + the record's number
  *
- * Payloads:
+ * Payloads, as "offset length what":
  *   CONFIG, IMAGE_BEGIN, TREE_BEGIN   a JSON object
  *   IMAGE_DATA                        bytes of the engine's image archive
  *   TREE_DATA                         bytes of a pax archive
  *   IMAGE_END, TREE_END               nothing
- *   ROUND_BEGIN                       0 4 round's number
- *   PAGES, ZEROS                      0 1 object's kind, 1 3 zeros, 4 4 count of pages,
- *                                     8 8 object's id, 16 8 address; PAGES: 24.. the pages' bytes
+ *   ROUND_BEGIN                       0 4 the round's number
+ *   PAGES, ZEROS                      0 1 the object's kind, 1 3 zeros, 4 4 count of pages,
+ *                                     8 8 the object's id, 16 8 address; PAGES: 24.. the bytes
  *   ROUND_END                         0 8 pages seen, 8 8 pages sent
  *   FILE                              0 2 length of the name, 2 6 zeros, 8 8 offset, 16.. name,
- * bytes OBJECT                            0 1 kind, 1 3 zeros, 4 4 count of runs, 8 8 id, 16.. runs
- * of: 0 8 address, 8 4 pages, 12 4 CRIU's flags DIGEST                            0 16 digest of
- * the final state's pages, 16 8 their number END                               0 8 records, 8 8
- * bytes, 16 16 XXH3-128 of all of the segment before this record: the digest that the next head
- * repeats ABORT                             a line of text: why the sender gave up
+ *                                     then bytes
+ *   OBJECT                            0 1 kind, 1 3 zeros, 4 4 count of runs, 8 8 id, 16.. runs:
+ *                                     0 8 address, 8 4 pages, 12 4 CRIU's flags
+ *   DIGEST                            0 16 digest of the final state's pages, 16 8 their number
+ *   END                               0 8 records, 8 8 bytes, 16 16 XXH3-128 of all of the segment
+ *                                     before this record: the digest that the next head repeats
+ *   ABORT                             a line of text: why the sender gave up
  */
 
 #include <stdbool.h>
