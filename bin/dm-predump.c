@@ -73,7 +73,7 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	switch (key) {
 	case KEY_ID:
 		o->id = arg;
-		return 0;
+		return dm_record_id_ok(arg) ? 0 : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
 	case KEY_FINAL:
 		o->final = true;
 		return 0;
@@ -266,7 +266,7 @@ out:
 static void give_up(struct dm_engine *e, const struct dm_container *c, struct dm_record *r)
 {
 	char standing[DM_WORD_MAX];
-	struct dm_err err;
+	struct dm_err err = {0};
 
 	if (dm_record_find(r, "freezing", NULL, &err) == 1 &&
 	    (dm_record_decide(r, "thaw", standing, &err) != 1 || dm_thaw(e, c, r, &err)))

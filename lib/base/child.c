@@ -77,10 +77,10 @@ pid_t dm_child_start(const struct dm_child *c, struct dm_err *err)
 	return pid;
 }
 
-int dm_child_wait(pid_t pid, const char *what, double seconds, struct dm_err *err)
+/* Of the seconds, those up to end are left. */
+static int wait_until(pid_t pid, const char *what, double seconds, double end, struct dm_err *err)
 {
 	int fd = -1, status, ms = -1;
-	double end = dm_now() + seconds;
 	struct pollfd p;
 
 	if (seconds >= 0)
@@ -106,36 +106,49 @@ int dm_child_wait(pid_t pid, const char *what, double seconds, struct dm_err *er
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Read fd until it ends or the time is over; keep at most the cap of out. */
-static int gather(int fd, double end, struct dm_buf *out, struct dm_err *err)
+int dm_child_wait(pid_t pid, const char *what, double seconds, struct dm_err *err)
 {
-	char chunk[4096];
+	return wait_until(pid, what, seconds, dm_now() + seconds, err);
+}
 
-	for (;;) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
+/* Read fd until it ends, or the child has ended and nothing is there (others may hold its output
+ * on), or the time is over; keep at most the cap of out. */
+static int gather(int fd, pid_t pid, double end, struct dm_buf *out, struct dm_err *err)
+{
+	struct pollfd p[2] = {{.fd = fd, .events = POLLIN},
+			      {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN}};
+	char chunk[4096];
+	int ret = 0;
+
+	while (ret == 0) {
 		int ms = (int)((end - dm_now()) * 1000);
 		ssize_t n;
 
-		n = poll(&p, 1, ms > 0 ? ms : 0);
+		n = poll(p, 2, ms > 0 ? ms : 0);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return 0; /* dm_child_wait() tells of the time-out */
+		if (n <= 0 || !p[0].revents)
+			break; /* wait_until() tells of the time-out */
 		n = read(fd, chunk, sizeof(chunk));
 		if (n < 0)
-			return dm_fail_errno(err, "read from child");
-		if (n == 0)
-			return 0;
-		if (out->len + (size_t)n < out->cap && dm_buf_add(out, chunk, (size_t)n, err))
-			return -1;
+			ret = dm_fail_errno(err, "read from child");
+		if (n <= 0)
+			break;
+		if (out->len + (size_t)n < out->cap)
+			ret = dm_buf_add(out, chunk, (size_t)n, err);
 	}
+	if (p[1].fd >= 0)
+		close(p[1].fd);
+	return ret;
 }
 
 int dm_child_run(const char *const *argv, double seconds, struct dm_buf *out, struct dm_err *err)
 {
 	struct dm_buf all = {.cap = 8 << 20};
 	struct dm_child c = {.argv = argv, .in = -1, .session = true};
+	double end = dm_now() + seconds;
 	int fds[2], rc, ret = -1;
+	struct dm_err ignored;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC))
@@ -145,10 +158,11 @@ int dm_child_run(const char *const *argv, double seconds, struct dm_buf *out, st
 	close(fds[1]);
 	if (pid < 0)
 		goto out;
-	rc = gather(fds[0], dm_now() + seconds, &all, err);
-	if (rc)
-		kill(pid, SIGKILL);
-	rc = dm_child_wait(pid, argv[0], seconds, err);
+	if (gather(fds[0], pid, end, &all, err)) {
+		wait_until(pid, argv[0], 0, 0, &ignored);
+		goto out;
+	}
+	rc = wait_until(pid, argv[0], seconds, end, err);
 	if (rc < 0 || dm_buf_add(&all, "", 1, err))
 		goto out;
 	all.len--;

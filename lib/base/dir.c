@@ -37,9 +37,12 @@ int dm_dir_make(const char *path, struct dm_err *err)
 	size_t n = strlen(path);
 	int fd;
 
+	while (n > 1 && path[n - 1] == '/') /* or a link would be followed */
+		n--;
 	if (n == 0 || n >= sizeof(tmp))
 		return dm_fail(err, DM_FAILURE, "make folder \"%s\": bad length", path);
-	memcpy(tmp, path, n + 1);
+	memcpy(tmp, path, n);
+	tmp[n] = '\0';
 	for (size_t i = 1; i <= n; i++) {
 		if (tmp[i] != '/' && tmp[i] != '\0')
 			continue;
@@ -49,7 +52,7 @@ int dm_dir_make(const char *path, struct dm_err *err)
 		if (i < n)
 			tmp[i] = '/';
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open(tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st)) {
 		dm_fail_errno(err, "open folder %s", path);
 		goto fail;
@@ -67,10 +70,9 @@ fail:
 	return -1;
 }
 
-static int remove_inside(int fd, dev_t dev)
+static int remove_inside(int fd)
 {
 	struct dirent *e;
-	struct stat st;
 	int ret = 0, sub;
 	DIR *d = fdopendir(fd);
 
@@ -87,16 +89,12 @@ static int remove_inside(int fd, dev_t dev)
 			ret = -1;
 			break;
 		}
-		sub = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0 || fstat(sub, &st) || st.st_dev != dev) {
-			if (sub >= 0) {
-				close(sub);
-				errno = EXDEV;
-			}
+		sub = dm_dir_open_beneath(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY, 0, false);
+		if (sub < 0) {
 			ret = -1;
 			break;
 		}
-		ret = remove_inside(sub, dev);
+		ret = remove_inside(sub);
 		if (ret == 0)
 			ret = unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
 	}
@@ -110,19 +108,12 @@ static int remove_inside(int fd, dev_t dev)
 
 int dm_dir_remove(int dirfd, const char *name, struct dm_err *err)
 {
-	struct stat st;
 	int fd;
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st)) {
-		dm_fail_errno(err, "remove %s", name);
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	if (remove_inside(fd, st.st_dev) || unlinkat(dirfd, name, AT_REMOVEDIR))
+	fd = dm_dir_open_beneath(dirfd, name, O_RDONLY | O_DIRECTORY, 0, false);
+	if (fd < 0 || remove_inside(fd) || unlinkat(dirfd, name, AT_REMOVEDIR))
 		return dm_fail_errno(err, "remove %s", name);
 	return 0;
 }

@@ -61,7 +61,7 @@ int dm_pwrite_full(int fd, const void *buf, size_t len, off_t off)
 
 char *dm_read_file(int dirfd, const char *path, size_t cap, size_t *len, struct dm_err *err)
 {
-	size_t size = 4096, used = 0;
+	size_t most = cap + 1, size = most < 4096 ? most : 4096, used = 0;
 	char *buf = NULL, *bigger;
 	ssize_t n;
 	int fd;
@@ -86,11 +86,11 @@ char *dm_read_file(int dirfd, const char *path, size_t cap, size_t *len, struct 
 		used += (size_t)n;
 		if (used < size)
 			break;
-		if (size >= cap) {
+		if (size == most) {
 			dm_fail(err, DM_FAILURE, "read %s: larger than %zu bytes", path, cap);
 			goto fail;
 		}
-		size = size * 2 < cap ? size * 2 : cap;
+		size = size * 2 < most ? size * 2 : most;
 	}
 	close(fd);
 	buf[used] = '\0';

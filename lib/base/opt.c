@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/opt.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/io.h"
 
@@ -43,6 +45,17 @@ static void show_help(const struct dm_tool *tool)
 	finish_stdout(tool);
 }
 
+/* A closed descriptor must not become the next thing that is opened. To read from or write to what
+ * takes its place fails as before. */
+static void hold_descriptors(void)
+{
+	static const int wrong_way[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong_way[fd]) != fd)
+			exit(DM_FAILURE);
+}
+
 int dm_opt_parse(const struct dm_tool *tool, int argc, char **argv, dm_opt_fn *fn, void *ctx,
 		 struct dm_err *err)
 {
@@ -50,6 +63,7 @@ int dm_opt_parse(const struct dm_tool *tool, int argc, char **argv, dm_opt_fn *f
 	char shorts[2 * MAX_OPTS + 4] = ":h", *s = shorts + 2;
 	int n = 0, c;
 
+	hold_descriptors();
 	dm_set_program(tool->name);
 	for (const struct dm_opt *o = tool->opts; o->name && n < MAX_OPTS; o++, n++) {
 		longs[n] = (struct option){o->name, o->arg ? required_argument : no_argument, NULL,
@@ -74,7 +88,9 @@ int dm_opt_parse(const struct dm_tool *tool, int argc, char **argv, dm_opt_fn *f
 			printf("%s (docker-migrate) %s\n", tool->name, DM_VERSION);
 			finish_stdout(tool);
 			break;
-		case '?':
+		case '?': /* a letter of ours is here for a long option with a "=" too many */
+			if (optopt > 0 && optopt < 256 && !strchr(shorts, optopt))
+				return dm_fail(err, DM_USAGE, "unknown option -%c", optopt);
 			return dm_fail(err, DM_USAGE, "unknown option %s", argv[optind - 1]);
 		case ':':
 			return dm_fail(err, DM_USAGE, "option %s needs an argument",

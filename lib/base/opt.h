@@ -28,7 +28,8 @@ typedef int dm_opt_fn(void *ctx, int key, const char *arg, struct dm_err *err);
 
 /*
  * Parse argv with the tool's table, -h/--help and --version included, which print on stdout and
- * end the program. Also sets the program's name for messages.
+ * end the program. Also sets the program's name for messages, and sees to it that descriptors 0 to 2
+ * are taken: a closed one still cannot be read from or written to, but nothing else gets its number.
  * Returns the index of the first operand; -1 with err (DM_USAGE).
  */
 int dm_opt_parse(const struct dm_tool *tool, int argc, char **argv, dm_opt_fn *fn, void *ctx,

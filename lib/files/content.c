@@ -124,13 +124,12 @@ static void find_had(struct content *c)
 	c->had_size = o->size;
 }
 
-/* Whether the target's file can be changed in place: it has no other name there or here. */
+/* Whether the target's file can be changed in place: it has no other name there. */
 static bool can_patch(const struct content *c)
 {
 	const struct dm_pack *p = c->p;
-	const struct dm_file *f = file_of(c), *o = &p->old->file[p->diff.old[c->i]];
 
-	return f->nlink == 1 && o->nlink == 1 && !(o->flags & DM_FILE_LINKED) &&
+	return !(p->old->file[p->diff.old[c->i]].flags & DM_FILE_LINKED) &&
 	       p->diff.first[c->i] == DM_FILE_NONE;
 }
 

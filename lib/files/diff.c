@@ -37,9 +37,27 @@ static int pair_children(const struct dm_manifest *old, uint32_t o, const struct
 }
 
 /*
- * Pair the paths of both manifests. A folder that became opaque since is another folder: the old
- * one is deleted, since what the layers below have in it must not show any more, even where the
- * archive is applied to a mounted overlay.
+ * Whether the target may have anything at f's path: an earlier folder with files in it, say, when
+ * what was then listed in its place could not be read.
+ */
+static bool is_unknown(const struct dm_file *f)
+{
+	return f->flags & DM_FILE_UNSURE;
+}
+
+/*
+ * Whether the folder nf became opaque since it was of. What the layers below have in it must not
+ * show any more, even where the archive is applied to a mounted overlay.
+ */
+static bool is_another(const struct dm_file *of, const struct dm_file *nf)
+{
+	return S_ISDIR(of->mode) && nf->flags & DM_FILE_OPAQUE &&
+	       (!(of->flags & DM_FILE_OPAQUE) || of->ino != nf->ino || of->dev != nf->dev);
+}
+
+/*
+ * Pair the paths of both manifests. Where a folder may not build on what the target has at its
+ * path, that is deleted, and the folder and all in it are new.
  */
 static int pair(const struct dm_manifest *old, const struct dm_manifest *now, struct dm_diff *d,
 		struct dm_err *err)
@@ -49,18 +67,18 @@ static int pair(const struct dm_manifest *old, const struct dm_manifest *now, st
 		uint32_t o = d->old[n];
 		const struct dm_file *nf = &now->file[n], *of;
 
-		if (o == DM_FILE_NONE || !S_ISDIR(nf->mode) || !S_ISDIR(old->file[o].mode))
+		if (o == DM_FILE_NONE || !S_ISDIR(nf->mode))
 			continue;
 		of = &old->file[o];
-		if (n > 0 && nf->flags & DM_FILE_OPAQUE &&
-		    (!(of->flags & DM_FILE_OPAQUE) || of->ino != nf->ino || of->dev != nf->dev)) {
+		if (n > 0 && (is_unknown(of) || is_another(of, nf))) {
 			d->old[n] = DM_FILE_NONE;
 			if (add_gone(d, o, err))
 				return -1;
 			continue;
 		}
-		if (!(of->flags & DM_FILE_UNSURE))
-			d->todo[n] |= DM_DIFF_THERE;
+		if (!S_ISDIR(of->mode))
+			continue;
+		d->todo[n] |= DM_DIFF_THERE;
 		if (pair_children(old, o, now, n, d, err))
 			return -1;
 	}

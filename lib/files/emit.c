@@ -16,32 +16,39 @@ struct dm_emit {
 	void *ctx;
 	struct dm_err err; /* of write */
 	bool failed;	   /* err holds it */
+	bool freeing;	   /* nothing goes out any more */
 };
 
-/* What libarchive calls with the archive's bytes. */
+/*
+ * What libarchive calls with the archive's bytes. After a failure the rest is swallowed: told of
+ * it, libarchive would never free its buffers.
+ */
 static la_ssize_t out(struct archive *a, void *ctx, const void *bytes, size_t len)
 {
 	struct dm_emit *e = ctx;
 
-	if (e->failed || e->write(e->ctx, bytes, len, &e->err)) {
-		e->failed = true;
-		archive_set_error(a, EIO, "write failed");
+	if (e->freeing) {
+		archive_set_error(a, EIO, "stopped");
 		return -1;
 	}
+	if (!e->failed && e->write(e->ctx, bytes, len, &e->err))
+		e->failed = true;
 	return (la_ssize_t)len;
 }
 
-/* Record why libarchive failed. */
-static int fail(struct dm_emit *e, const char *what, struct dm_err *err)
+/* How a call of libarchive ended; what names it in the message. Returns 0; -1 with err. */
+static int check(struct dm_emit *e, bool ok, const char *what, struct dm_err *err)
 {
 	const char *why = archive_error_string(e->a);
 
-	if (e->failed)
+	if (e->failed) {
 		*err = e->err;
-	else
-		dm_fail(err, DM_FAILURE, "%s %s: %s", what, archive_entry_pathname(e->entry),
-			why ? why : "unknown error");
-	return -1;
+		return -1;
+	}
+	if (ok)
+		return 0;
+	return dm_fail(err, DM_FAILURE, "%s %s: %s", what, archive_entry_pathname(e->entry),
+		       why ? why : "unknown error");
 }
 
 struct dm_emit *dm_emit_new(dm_pack_write_fn *write, void *ctx, struct dm_err *err)
@@ -79,10 +86,8 @@ void dm_emit_free(struct dm_emit *e)
 {
 	if (!e)
 		return;
-	if (e->a) {
-		archive_write_fail(e->a); /* or freeing would write an end mark */
-		archive_write_free(e->a);
-	}
+	e->freeing = true;
+	archive_write_free(e->a);
 	archive_entry_free(e->entry);
 	free(e);
 }
@@ -108,16 +113,15 @@ void dm_emit_mark(struct dm_emit *e, const char *mark, const char *value)
 
 int dm_emit_header(struct dm_emit *e, struct dm_err *err)
 {
-	return archive_write_header(e->a, e->entry) == ARCHIVE_OK ? 0 : fail(e, "pack", err);
+	return check(e, archive_write_header(e->a, e->entry) == ARCHIVE_OK, "pack", err);
 }
 
 int dm_emit_data(void *ctx, const void *bytes, size_t len, struct dm_err *err)
 {
 	struct dm_emit *e = ctx;
 
-	if (archive_write_data(e->a, bytes, len) == (la_ssize_t)len)
-		return 0;
-	return fail(e, "pack the data of", err);
+	return check(e, archive_write_data(e->a, bytes, len) == (la_ssize_t)len, "pack the data of",
+		     err);
 }
 
 int dm_emit_hole(struct dm_emit *e, uint64_t len, struct dm_err *err)
@@ -136,5 +140,5 @@ int dm_emit_hole(struct dm_emit *e, uint64_t len, struct dm_err *err)
 
 int dm_emit_end(struct dm_emit *e, struct dm_err *err)
 {
-	return archive_write_close(e->a) == ARCHIVE_OK ? 0 : fail(e, "end the archive after", err);
+	return check(e, archive_write_close(e->a) == ARCHIVE_OK, "end the archive after", err);
 }

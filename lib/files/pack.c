@@ -64,7 +64,8 @@ static int open_entry(struct dm_pack *p, uint32_t i, const char *path, struct dm
 		return -1;
 	}
 	if (f->dev != was.dev || f->ino != was.ino || (f->mode & S_IFMT) != (was.mode & S_IFMT) ||
-	    f->rdev != was.rdev) {
+	    f->rdev != was.rdev ||
+	    (p->opts->frozen && (f->ctime != was.ctime || f->ctime_ns != was.ctime_ns))) {
 		*f = was;
 		close(fd);
 		return -2;

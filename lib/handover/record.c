@@ -142,11 +142,12 @@ int dm_record_find(struct dm_record *r, const char *event, json_t **out, struct 
 	all = dm_read_file(r->dir, "journal", JOURNAL_MAX, &len, err);
 	if (!all)
 		return -1;
-	for (line = all; line && *line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		o = dm_json_parse(line, strlen(line), "journal", &ignored);
+	/* a crash may leave zeros, too: lines are told by their ends alone */
+	for (line = all; line < all + len; line = next + 1) {
+		next = memchr(line, '\n', (size_t)(all + len - line));
+		if (!next)
+			next = all + len;
+		o = dm_json_parse(line, (size_t)(next - line), "journal", &ignored);
 		if (o && !strcmp(dm_json_str(o, "event", ""), event)) {
 			json_decref(found);
 			found = json_incref(o);

@@ -24,7 +24,11 @@ static int rolled_back(struct dm_err *err, const char *name, const char *why)
 
 static int thaw(struct dm_settle *s, const char *why, struct dm_err *err)
 {
-	if (dm_record_lock(s->record, LOCK_SECONDS, false, err) ||
+	char standing[DM_WORD_MAX];
+
+	/* if nothing is decided yet, a stage to come must not freeze it again */
+	if (dm_record_decide(s->record, "thaw", standing, err) < 0 ||
+	    dm_record_lock(s->record, LOCK_SECONDS, false, err) ||
 	    dm_thaw(s->engine, s->container, s->record, err))
 		return -1;
 	dm_record_event(s->record, "settled", json_pack("{s:s, s:s}", "as", "thawed", "why", why),

@@ -23,6 +23,8 @@ static void to_hex(const uint8_t digest[DM_DIGEST], char out[2 * DM_DIGEST + 1])
 
 static int from_hex(const char *hex, uint8_t digest[DM_DIGEST])
 {
+	if (strlen(hex) != 2 * DM_DIGEST || hex[strspn(hex, "0123456789abcdef")])
+		return -1;
 	for (int i = 0; i < DM_DIGEST; i++)
 		if (sscanf(hex + 2 * i, "%2hhx", &digest[i]) != 1)
 			return -1;
@@ -94,6 +96,10 @@ int dm_stage_begin(struct dm_stage *s, const char *id, enum dm_segment_kind kind
 	int n;
 
 	*s = (struct dm_stage){.segment.kind = kind};
+	if (isatty(STDOUT_FILENO))
+		return dm_fail(err, DM_USAGE,
+			       "standard output is a terminal: the stream goes into a "
+			       "pipe or a file");
 	s->record = dm_record_open(DM_SOURCE, id, kind == DM_SETUP, err);
 	if (!s->record || dm_record_lock(s->record, LOCK_SECONDS, inherit, err))
 		return -1;
@@ -106,10 +112,6 @@ int dm_stage_begin(struct dm_stage *s, const char *id, enum dm_segment_kind kind
 			       standing);
 	if (kind == DM_SETUP ? begin_migration(s, c, saved, err) : continue_migration(s, c, err))
 		return -1;
-	if (isatty(STDOUT_FILENO))
-		return dm_fail(err, DM_USAGE,
-			       "standard output is a terminal: the stream goes into a "
-			       "pipe or a file");
 	if (dm_record_event(
 		    s->record, "stage",
 		    json_pack("{s:i, s:s}", "number", (int)s->segment.number, "kind", kinds[kind]),

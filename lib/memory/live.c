@@ -156,6 +156,8 @@ static int read_shared_range(struct round *r, int fd, uint64_t at, uint64_t end,
 			if (!(here[i] & 1))
 				continue;
 			got = pread(fd, r->buf, (k - i) * DM_PAGE, (off_t)(at + i * DM_PAGE));
+			for (; got > 0 && got % DM_PAGE; got++) /* where the file ends */
+				r->buf[got] = 0;
 			if (got > 0 && dm_sender_pages(r->sender, at + i * DM_PAGE, r->buf,
 						       (size_t)got / DM_PAGE, false, err))
 				return -1;
@@ -186,6 +188,7 @@ static int read_shared(struct round *r, const struct shared *s, struct dm_err *e
 		hole = lseek(fd, data, SEEK_HOLE);
 		if (hole <= data)
 			break;
+		hole = (hole + DM_PAGE - 1) / DM_PAGE * DM_PAGE; /* its size may be odd */
 		ret = read_shared_range(r, fd, (uint64_t)data, (uint64_t)hole, err);
 		data = hole;
 	}

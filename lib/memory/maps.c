@@ -34,11 +34,12 @@ static bool begins(const char *s, const char *with)
 	return !strncmp(s, with, strlen(with));
 }
 
-/* Shared memory that has no file: MAP_SHARED|MAP_ANONYMOUS, System V, memfd. */
+/* Shared memory that has no file: MAP_SHARED|MAP_ANONYMOUS, with or without a name given by
+ * prctl(2), System V, memfd. */
 static bool is_shmem(const char *name)
 {
-	return begins(name, "/dev/zero (deleted)") || begins(name, "/SYSV") ||
-	       begins(name, "/memfd:");
+	return begins(name, "/dev/zero (deleted)") || begins(name, "[anon_shmem:") ||
+	       begins(name, "/SYSV") || begins(name, "/memfd:");
 }
 
 static enum dm_map_kind kind_of(pid_t pid, const struct dm_map *m, const char *perms,

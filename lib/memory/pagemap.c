@@ -15,19 +15,17 @@ enum { FIELDS = 6, MESSAGE_MAX = 256 };
 
 int dm_pagemap_name(const char *name, struct dm_object *o)
 {
+	char again[DM_NAME_MAX + 1];
 	uint64_t id;
-	int n = 0;
 
-	if (sscanf(name, "pagemap-%" SCNu64 ".img%n", &id, &n) == 1 && n && !name[n]) {
+	if (sscanf(name, "pagemap-%" SCNu64, &id) == 1)
 		*o = (struct dm_object){DM_PROCESS, id};
-		return 1;
-	}
-	n = 0;
-	if (sscanf(name, "pagemap-shmem-%" SCNu64 ".img%n", &id, &n) == 1 && n && !name[n]) {
+	else if (sscanf(name, "pagemap-shmem-%" SCNu64, &id) == 1)
 		*o = (struct dm_object){DM_SHMEM, id};
-		return 1;
-	}
-	return 0;
+	else
+		return 0;
+	dm_pagemap_file(*o, again); /* a number has more than one spelling, a name has one */
+	return !strcmp(name, again);
 }
 
 void dm_pagemap_file(struct dm_object o, char *out)
@@ -99,7 +97,8 @@ static int to_run(const uint64_t f[FIELDS], unsigned seen, uint64_t after, struc
 
 	if (seen & 1u << 3 && f[3])
 		flags = (flags & ~(uint32_t)DM_PE_PRESENT) | DM_PE_PARENT;
-	if ((seen & 6) != 6 || f[1] % DM_PAGE || f[1] < after || pages == 0 || pages > UINT32_MAX)
+	if ((seen & 6) != 6 || f[1] % DM_PAGE || f[1] < after || pages == 0 ||
+	    pages > UINT32_MAX || f[1] > UINT64_MAX - pages * DM_PAGE)
 		return -1;
 	*run = (struct dm_run){f[1], (uint32_t)pages, flags};
 	return 0;

@@ -37,9 +37,10 @@ int dm_create_volume(struct dm_engine *e, const json_t *volume, char path[PATH_M
 		return -1;
 	snprintf(path, PATH_MAX, "%s", dm_json_str(answer, "Mountpoint", ""));
 	json_decref(answer);
-	return path[0] == '/'
-		       ? 0
-		       : dm_fail(err, DM_FAILURE, "volume %s: the engine names no folder", name);
+	if (path[0] == '/')
+		return 0;
+	dm_create_volume_undo(e, name, err);
+	return dm_fail(err, DM_FAILURE, "volume %s: the engine names no folder", name);
 }
 
 /* DELETE a thing; gone already is as good. */

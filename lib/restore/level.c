@@ -68,6 +68,8 @@ uint64_t dm_level_append(struct dm_level *l, uint64_t addr, uint32_t count, stru
 	if (last && addr == end && last->pages <= UINT32_MAX - count) {
 		last = &l->e[l->n - 1];
 		last->pages += count;
+		if (l->at == l->n) /* a look-up had gone past it */
+			l->at--;
 	} else {
 		l->e[l->n++] = (struct dm_extent){addr, slot, count};
 	}

@@ -69,6 +69,8 @@ static int on_segment(void *ctx, const struct dm_segment *s, struct dm_err *err)
 
 	if (s->number > 0)
 		return 0;
+	if (!dm_record_id_ok(s->id))
+		return dm_fail(err, DM_BAD_STREAM, "stream: its migration id is not allowed");
 	r->got.record = dm_record_open(DM_TARGET, s->id, true, err);
 	if (!r->got.record || dm_record_lock(r->got.record, 1, false, err))
 		goto fail;
@@ -193,8 +195,10 @@ static int begin_tree(struct dm_receive *r, const char *data, size_t len, struct
 	json_t *tree = dm_json_parse(data, len, "a tree's document", err);
 	const char *path;
 
-	if (!tree)
+	if (!tree) {
+		err->code = DM_BAD_STREAM;
 		return -1;
+	}
 	if (!r->got.container.id[0] && prepare(r, err))
 		goto fail;
 	path = tree_path(r, tree);
@@ -302,6 +306,11 @@ void dm_receive_undo(struct dm_receive *r)
 {
 	struct dm_err err;
 
+	/* nothing may be put any more into what is being removed */
+	dm_apply_abort(r->apply);
+	r->apply = NULL;
+	dm_image_load_abort(r->image);
+	r->image = NULL;
 	if (r->got.container.id[0] &&
 	    dm_create_container_undo(r->engine, r->got.container.id, &err))
 		dm_say("container %.12s is left behind: %s", r->got.container.id, err.msg);

@@ -210,15 +210,13 @@ int dm_store_pages(struct dm_store *s, struct dm_object id, uint64_t addr, uint3
 int dm_store_file(struct dm_store *s, const char *name, uint64_t offset, const void *bytes,
 		  size_t len, struct dm_err *err)
 {
-	struct dm_object o;
-
 	if (!s->final) {
 		s->final = true;
 		if (make_level(s, err))
 			return -1;
 	}
 	if (strcmp(name, s->file_name)) {
-		if (dm_pagemap_name(name, &o) || !strncmp(name, "pages-", 6) ||
+		if (!strncmp(name, "pagemap-", 8) || !strncmp(name, "pages-", 6) ||
 		    !strcmp(name, "parent"))
 			return dm_fail(err, DM_BAD_STREAM, "stream: image %s must not be sent",
 				       name);
@@ -226,6 +224,8 @@ int dm_store_file(struct dm_store *s, const char *name, uint64_t offset, const v
 			close(s->file);
 		s->file = openat(s->dirs[s->levels - 1], name,
 				 O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (s->file < 0 && errno == EEXIST)
+			return dm_fail(err, DM_BAD_STREAM, "stream: image %s comes twice", name);
 		if (s->file < 0)
 			return dm_fail_errno(err, "create image %s", name);
 		snprintf(s->file_name, sizeof(s->file_name), "%s", name);

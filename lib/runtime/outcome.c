@@ -188,7 +188,7 @@ static bool undo(const struct dm_job *job, const struct dm_procs *t, bool runawa
 	}
 	take_off_mounts(job, log.yard, why);
 	if (!*why)
-		add(why, "%s", *log.why ? log.why : "CRIU or runc ended early");
+		add(why, "%s", *log.why ? log.why : "CRIU or runc ended before the decision");
 	return dead;
 }
 

@@ -57,7 +57,8 @@ static int read_fields(struct dm_plan *plan, struct dm_err *err)
 	plan->images = dm_json_str(plan->doc, "images", "");
 	plan->runc = dm_json_str(plan->doc, "runc", "runc");
 	plan->limit = (double)dm_json_int(plan->doc, "limit_seconds", 120);
-	plan->wait = (double)dm_json_int(plan->doc, "wait_seconds", 3600);
+	plan->wait = (double)dm_json_int(plan->doc, "wait_seconds",
+					 dm_json_int(plan->doc, "limit_seconds", 120));
 	if (!dm_record_id_ok(plan->migration))
 		return dm_fail(err, DM_UNFIT, "migration: no id of a migration");
 	if (plan->images[0] != '/')

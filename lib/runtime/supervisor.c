@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,21 +16,16 @@
 
 #include "base/io.h"
 #include "handover/record.h"
+#include "runtime/clients.h"
 #include "runtime/criulog.h"
 #include "runtime/outcome.h"
 #include "runtime/procs.h"
 #include "runtime/restore.h"
 #include "runtime/talk.h"
 
-enum { MAX_CLIENTS = 16, LISTENER = 0, RUNC = 1, CRIU = 2, FIRST = 3, AFTER_SECONDS = 60 };
+enum { LISTENER = 0, RUNC = 1, CRIU = 2, FIRST = 3, AFTER_SECONDS = 60 };
 
 enum state { SETUP, WAITING, GOING, DECIDING, RUNNING };
-enum role { NEW, CREATE, HOOK, START, DECIDE, ABORT };
-
-struct client {
-	int fd;
-	enum role role;
-};
 
 struct supervisor {
 	const struct dm_job *job;
@@ -44,8 +39,7 @@ struct supervisor {
 	struct dm_times times;
 	double deadline;
 	char why[DM_WHY_MAX];
-	struct client client[MAX_CLIENTS];
-	int clients;
+	struct dm_clients clients;
 };
 
 static void fail(struct supervisor *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -71,24 +65,8 @@ static double wall_clock(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static struct client *find(struct supervisor *s, enum role role)
-{
-	for (int i = 0; i < s->clients; i++)
-		if (s->client[i].fd >= 0 && s->client[i].role == role)
-			return &s->client[i];
-	return NULL;
-}
-
-static void drop(struct client *c)
-{
-	if (c && c->fd >= 0)
-		close(c->fd);
-	if (c)
-		c->fd = -1;
-}
-
 /* CRIU is alive and calls us. It is watched from here on: runc would not notice its end. */
-static void on_script(struct supervisor *s, struct client *c, const char *pid)
+static void on_script(struct supervisor *s, struct dm_client *c, const char *pid)
 {
 	if (s->criu_fd < 0)
 		s->criu_fd = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
@@ -96,14 +74,14 @@ static void on_script(struct supervisor *s, struct client *c, const char *pid)
 }
 
 /* runc's last hook: the root task is there, in empty namespaces, and CRIU waits. */
-static void on_hook(struct supervisor *s, struct client *c, const char *pid)
+static void on_hook(struct supervisor *s, struct dm_client *c, const char *pid)
 {
-	struct client *creator = find(s, CREATE);
+	struct dm_client *creator = dm_clients_find(&s->clients, DM_CREATE);
 	struct dm_err err;
 
 	if (s->state != SETUP || !creator)
-		return drop(c);
-	c->role = HOOK;
+		return dm_clients_drop(c);
+	c->role = DM_HOOK;
 	if (!s->script)
 		return fail(s, "CRIU did not call our script in pre-restore: is it too old, or is "
 			       "CRIU_CONFIG_FILE taken from its environment?");
@@ -114,29 +92,29 @@ static void on_hook(struct supervisor *s, struct client *c, const char *pid)
 	s->state = WAITING;
 	if (dm_talk_say(creator->fd, "pid %ld", (long)s->procs.root.pid))
 		fail(s, "create went away");
-	drop(creator);
+	dm_clients_drop(creator);
 }
 
-static void on_start(struct supervisor *s, struct client *c)
+static void on_start(struct supervisor *s, struct dm_client *c)
 {
-	struct client *hook = find(s, HOOK);
+	struct dm_client *hook = dm_clients_find(&s->clients, DM_HOOK);
 
 	if (s->state != WAITING || !hook) {
 		dm_talk_say(c->fd, "failed start was called out of turn");
-		return drop(c);
+		return dm_clients_drop(c);
 	}
-	c->role = START;
+	c->role = DM_START;
 	s->times.go = wall_clock();
 	s->deadline = dm_now() + s->job->plan.limit;
 	s->state = GOING;
 	if (dm_talk_say(hook->fd, "go"))
 		fail(s, "the hook went away");
-	drop(hook);
+	dm_clients_drop(hook);
 }
 
-static void on_decide(struct supervisor *s, struct client *c, const char *pid)
+static void on_decide(struct supervisor *s, struct dm_client *c, const char *pid)
 {
-	c->role = DECIDE;
+	c->role = DM_DECIDE;
 	if (s->state != GOING || s->over) {
 		dm_talk_say(c->fd, "no the restore is being aborted");
 	} else if (atoi(pid) != s->procs.root.pid) {
@@ -167,21 +145,21 @@ static void on_decided(struct supervisor *s)
 	s->deadline = dm_now() + AFTER_SECONDS;
 }
 
-static void on_abort(struct supervisor *s, struct client *c)
+static void on_abort(struct supervisor *s, struct dm_client *c)
 {
-	c->role = ABORT;
+	c->role = DM_ABORT;
 	if (s->state == RUNNING) {
 		dm_talk_say(c->fd, "running");
-		drop(c);
+		dm_clients_drop(c);
 	} else if (s->state != DECIDING) {
 		fail(s, "it was aborted");
 	}
 }
 
-static void on_message(struct supervisor *s, struct client *c, const char *text)
+static void on_message(struct supervisor *s, struct dm_client *c, const char *text)
 {
 	if (!strcmp(text, "create"))
-		c->role = CREATE;
+		c->role = DM_CREATE;
 	else if (!strncmp(text, "script ", 7))
 		on_script(s, c, text + 7);
 	else if (!strncmp(text, "hook ", 5))
@@ -190,30 +168,30 @@ static void on_message(struct supervisor *s, struct client *c, const char *text)
 		on_start(s, c);
 	else if (!strncmp(text, "decide ", 7))
 		on_decide(s, c, text + 7);
-	else if (!strncmp(text, "lost ", 5) && c->role == DECIDE)
+	else if (!strncmp(text, "lost ", 5) && c->role == DM_DECIDE)
 		fail(s, "%s", text + 5);
 	else if (!strcmp(text, "abort"))
 		on_abort(s, c);
 	else
-		drop(c);
+		dm_clients_drop(c);
 }
 
-static void on_end(struct supervisor *s, struct client *c)
+static void on_end(struct supervisor *s, struct dm_client *c)
 {
-	enum role role = c->role;
+	enum dm_role role = c->role;
 
-	drop(c);
-	if (role == CREATE && s->state == SETUP)
+	dm_clients_drop(c);
+	if (role == DM_CREATE && s->state == SETUP)
 		fail(s, "create went away");
-	else if (role == HOOK && s->state == WAITING)
+	else if (role == DM_HOOK && s->state == WAITING)
 		fail(s, "%s", "");
-	else if (role == START && s->state == GOING)
+	else if (role == DM_START && s->state == GOING)
 		fail(s, "start went away");
-	else if (role == DECIDE)
+	else if (role == DM_DECIDE)
 		on_decided(s);
 }
 
-static void read_client(struct supervisor *s, struct client *c)
+static void read_client(struct supervisor *s, struct dm_client *c)
 {
 	char text[DM_TALK_MAX];
 
@@ -221,23 +199,6 @@ static void read_client(struct supervisor *s, struct client *c)
 		on_message(s, c, text);
 	else
 		on_end(s, c);
-}
-
-static void accept_client(struct supervisor *s)
-{
-	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC), i;
-
-	if (fd < 0)
-		return;
-	for (i = 0; i < s->clients && s->client[i].fd >= 0; i++)
-		;
-	if (i == MAX_CLIENTS) {
-		close(fd);
-		return;
-	}
-	s->client[i] = (struct client){fd, NEW};
-	if (i == s->clients)
-		s->clients++;
 }
 
 static void reap_runc(struct supervisor *s)
@@ -272,9 +233,24 @@ static void check_parent(struct supervisor *s)
 		fail(s, "the container's shim died");
 }
 
+static void check_folder(struct supervisor *s)
+{
+	struct stat st;
+
+	if (s->state < DECIDING && fstat(s->job->pending.dir, &st) == 0 && st.st_nlink == 0)
+		fail(s, "its folder was removed");
+}
+
 static void check(struct supervisor *s)
 {
+	static const char *const late[] = {
+		[SETUP] = "CRIU made no process within %.0f s",
+		[WAITING] = "nobody called start within %.0f s",
+		[GOING] = "it took longer than %.0f s",
+	};
+
 	check_parent(s);
+	check_folder(s);
 	if (s->runc_fd < 0 && s->state != DECIDING) {
 		if (s->state == RUNNING)
 			s->over = true;
@@ -285,10 +261,7 @@ static void check(struct supervisor *s)
 	} else if (s->state == RUNNING && dm_now() > s->deadline) {
 		s->over = true;
 	} else if (s->state < DECIDING && dm_now() > s->deadline) {
-		fail(s,
-		     s->state == GOING ? "it took longer than %.0f s"
-				       : "nobody called start within %.0f s",
-		     s->state == GOING ? s->job->plan.limit : s->job->plan.wait);
+		fail(s, late[s->state], s->state == GOING ? s->job->plan.limit : s->job->plan.wait);
 	} else if (s->state < DECIDING &&
 		   dm_criulog_size(&s->job->pending) > s->job->plan.log_limit) {
 		s->runaway = true;
@@ -299,21 +272,21 @@ static void check(struct supervisor *s)
 
 static void watch(struct supervisor *s)
 {
-	struct pollfd p[FIRST + MAX_CLIENTS];
-	int n = s->clients;
+	struct pollfd p[FIRST + DM_CLIENTS_MAX];
+	int n = s->clients.n;
 
 	p[LISTENER] = (struct pollfd){.fd = s->listener, .events = POLLIN};
 	p[RUNC] = (struct pollfd){.fd = s->runc_fd, .events = POLLIN};
 	p[CRIU] = (struct pollfd){.fd = s->criu_fd, .events = POLLIN};
 	for (int i = 0; i < n; i++)
-		p[FIRST + i] = (struct pollfd){.fd = s->client[i].fd, .events = POLLIN};
+		p[FIRST + i] = (struct pollfd){.fd = s->clients.c[i].fd, .events = POLLIN};
 	if (poll(p, (nfds_t)(FIRST + n), 50) < 0)
 		return;
 	for (int i = 0; i < n; i++)
-		if (p[FIRST + i].revents && s->client[i].fd >= 0)
-			read_client(s, &s->client[i]);
+		if (p[FIRST + i].revents && s->clients.c[i].fd >= 0)
+			read_client(s, &s->clients.c[i]);
 	if (p[LISTENER].revents)
-		accept_client(s);
+		dm_clients_accept(&s->clients, s->listener);
 	else if (p[CRIU].revents) /* after those two, so that what was said before has been heard */
 		criu_ended(s);
 	else if (p[RUNC].revents)
@@ -331,18 +304,18 @@ static bool succeeded(const struct supervisor *s)
 
 static void answer(struct supervisor *s, bool good)
 {
-	for (int i = 0; i < s->clients; i++) {
-		struct client *c = &s->client[i];
+	for (int i = 0; i < s->clients.n; i++) {
+		struct dm_client *c = &s->clients.c[i];
 
 		if (c->fd < 0)
 			continue;
-		if (c->role == ABORT)
+		if (c->role == DM_ABORT)
 			dm_talk_say(c->fd, good ? "running" : "ended");
-		else if (c->role == START && good)
+		else if (c->role == DM_START && good)
 			dm_talk_say(c->fd, "done");
-		else if (c->role == START || c->role == CREATE)
+		else if (c->role == DM_START || c->role == DM_CREATE)
 			dm_talk_say(c->fd, "failed %s", s->why);
-		drop(c);
+		dm_clients_drop(c);
 	}
 }
 
@@ -352,14 +325,16 @@ static void hear_late(struct supervisor *s)
 	struct pollfd p = {.fd = s->listener, .events = POLLIN};
 	char text[DM_TALK_MAX];
 
-	for (int i = 0; i < MAX_CLIENTS && poll(&p, 1, 0) == 1; i++)
-		accept_client(s);
-	for (int i = 0; i < s->clients; i++) {
-		struct client *c = &s->client[i];
+	for (int i = 0; i < DM_CLIENTS_MAX && poll(&p, 1, 0) == 1; i++)
+		dm_clients_accept(&s->clients, s->listener);
+	for (int i = 0; i < s->clients.n; i++) {
+		struct dm_client *c = &s->clients.c[i];
 
-		if (c->fd < 0 || c->role != NEW || dm_talk_hear(c->fd, 0.2, text) != 1)
+		if (c->fd < 0 || c->role != DM_NEW || dm_talk_hear(c->fd, 0.2, text) != 1)
 			continue;
-		c->role = !strcmp(text, "abort") ? ABORT : !strcmp(text, "start") ? START : CREATE;
+		c->role = !strcmp(text, "abort")   ? DM_ABORT
+			  : !strcmp(text, "start") ? DM_START
+						   : DM_CREATE;
 	}
 }
 
@@ -368,7 +343,7 @@ static void settle(struct supervisor *s)
 	bool good = succeeded(s);
 	struct dm_err err;
 
-	drop(find(s, HOOK));
+	dm_clients_drop(dm_clients_find(&s->clients, DM_HOOK));
 	if (good) {
 		if (dm_outcome_done(s->job, &s->times, s->procs.root.pid, &err))
 			dm_say("%s", err.msg);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -89,4 +90,21 @@ int dm_talk_hear(int fd, double seconds, char text[DM_TALK_MAX])
 		text[n > 0 ? n : 0] = '\0';
 		return n > 0;
 	}
+}
+
+enum dm_talk_abort dm_talk_abort(const struct dm_pending *p, double seconds)
+{
+	char text[DM_TALK_MAX];
+	struct dm_err err;
+	int fd, heard;
+
+	fd = dm_talk_connect(p, &err);
+	if (fd < 0)
+		return DM_ABORT_NOBODY;
+	dm_talk_say(fd, "abort");
+	heard = dm_talk_hear(fd, seconds, text);
+	close(fd);
+	if (heard < 1)
+		return heard < 0 ? DM_ABORT_SILENT : DM_ABORT_NOBODY;
+	return strcmp(text, "running") ? DM_ABORT_ENDED : DM_ABORT_RUNNING;
 }

@@ -44,4 +44,16 @@ int dm_talk_say(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3
  */
 int dm_talk_hear(int fd, double seconds, char text[DM_TALK_MAX]);
 
+enum dm_talk_abort {
+	DM_ABORT_NOBODY,  /* no supervisor is there, or it died */
+	DM_ABORT_ENDED,	  /* aborted: all of it is dead, and the decision is taken */
+	DM_ABORT_RUNNING, /* too late: the container runs by the decision */
+	DM_ABORT_SILENT,  /* no answer within the time */
+};
+
+/*
+ * Ask the supervisor to abort, and wait at most seconds for its answer.
+ */
+enum dm_talk_abort dm_talk_abort(const struct dm_pending *p, double seconds);
+
 #endif

@@ -213,24 +213,18 @@ enum dm_verb dm_verb_start(struct dm_job *job, struct dm_err *err)
 
 enum dm_verb dm_verb_abort(struct dm_job *job, struct dm_err *err)
 {
-	char text[DM_TALK_MAX];
-	int fd, heard = 0;
+	enum dm_talk_abort answer;
 
 	if (!dm_pending_has(&job->pending, "failed"))
 		return DM_VERB_RUNC;
 	if (dm_plan_read(&job->pending, &job->plan, err))
 		dm_say("%s", err->msg);
-	fd = dm_talk_connect(&job->pending, err);
-	if (fd >= 0) {
-		dm_talk_say(fd, "abort");
-		heard = dm_talk_hear(fd, SPARE_SECONDS, text);
-		close(fd);
-	}
-	if (heard < 0) {
+	answer = dm_talk_abort(&job->pending, SPARE_SECONDS);
+	if (answer == DM_ABORT_SILENT) {
 		dm_fail(err, DM_FAILURE, "the restore's supervisor does not answer");
 		return DM_VERB_FAIL;
 	}
-	if (heard == 0)
+	if (answer == DM_ABORT_NOBODY)
 		settle(job, err);
 	return DM_VERB_RUNC;
 }

@@ -85,7 +85,10 @@ static bool in_setup(struct dm_grammar *g, uint16_t type)
 	case DM_TREE_BEGIN:
 	case DM_TREE_DATA:
 	case DM_TREE_END:
-		return g->config && group(g, type, DM_TREE_BEGIN);
+		if (!g->config || !group(g, type, DM_TREE_BEGIN))
+			return false;
+		g->image = true; /* too late for one */
+		return true;
 	default:
 		return false;
 	}
@@ -151,7 +154,7 @@ int dm_grammar_record(struct dm_grammar *g, uint16_t type, struct dm_err *err)
 int dm_grammar_end(struct dm_grammar *g, bool last, struct dm_err *err)
 {
 	if (g->open || (g->kind == DM_SETUP && !g->config) || (g->kind == DM_FINAL && !g->digest) ||
-	    (last && (g->kind != DM_DELTA || !g->final)))
+	    (g->kind == DM_DELTA ? last != g->final : last))
 		return wrong(err, "the end of a segment");
 	g->last = last;
 	return 0;

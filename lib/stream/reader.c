@@ -48,6 +48,7 @@ static int take(struct reader *r, void *p, size_t len, bool end_ok, struct dm_er
 
 static int read_head(struct reader *r, struct dm_err *err)
 {
+	static const char zeros[DM_STREAM_ID];
 	struct dm_segment *s = &r->seg;
 	uint8_t h[DM_HEAD_SIZE];
 	uint32_t id_len;
@@ -65,9 +66,12 @@ static int read_head(struct reader *r, struct dm_err *err)
 		return dm_fail(err, DM_BAD_STREAM, "stream: version %u is not known, only %d",
 			       dm_get16(h + 8), DM_STREAM_VERSION);
 	id_len = dm_get32(h + 20);
-	if (id_len == 0 || id_len > DM_STREAM_ID)
+	memcpy(id, h + 24, DM_STREAM_ID);
+	if (id_len == 0 || id_len > DM_STREAM_ID || strlen(id) != id_len ||
+	    memcmp(id + id_len, zeros, DM_STREAM_ID - id_len))
 		return bad(r, "the segment head has a bad id", err);
-	memcpy(id, h + 24, id_len);
+	if (dm_get32(h + 12) & ~(uint32_t)DM_SAVED)
+		return bad(r, "the segment head has unknown flags", err);
 	if (r->any && (strcmp(id, s->id) || dm_get64(h + 104) != s->seed))
 		return bad(r, "the segment is of another migration", err);
 	if (dm_get32(h + 16) != (r->any ? s->number + 1 : 0) ||

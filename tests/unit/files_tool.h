@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/io.h"
 #include "files/apply.h"
 #include "files/pack.h"
 #include "test.h"
@@ -45,7 +46,8 @@ __attribute__((format(printf, 1, 2))) static inline int sh(const char *fmt, ...)
 /* Run a shell command in the source tree. Returns its exit status. */
 static inline int in_src(const struct trees *t, const char *cmd)
 {
-	return sh("cd %s/src && set -e && { %s\n}", t->base, cmd);
+	return sh("CAP=0x0100000200200000000000000000000000000000; cd %s/src && set -e && { %s\n}",
+		  t->base, cmd);
 }
 
 /* Make the folders below the folder where (NULL: $TMPDIR or /tmp). Returns 0; -1. */
@@ -78,7 +80,7 @@ static inline void trees_close(struct trees *t)
 		close(t->dst);
 	dm_manifest_free(t->old);
 	dm_buf_free(&t->archive);
-	if (t->base[0])
+	if (t->base[0] && !(test_failed && getenv("DM_KEEP")))
 		sh("umount %s/m? 2>/dev/null; rm -rf %s", t->base, t->base);
 }
 
@@ -140,7 +142,8 @@ static inline int same_trees(const struct trees *t, const char *a, const char *b
 		"find . -type f -print0 | sort -z | xargs -0r stat -c '%%N %%s';"
 		"find . -type f -print0 | sort -z | xargs -0r sha256sum;"
 		"find . ! -type d ! -type s -links +1 -printf '%%i %%p\\0' | sort -z -k2 |"
-		" awk -v RS='\\0' '{ i = $1; $1 = \"\"; if (!(i in f)) f[i] = $0; print f[i], $0 }';"
+		" awk -v RS='\\0' '{ i = $1; $1 = \"\"; if (!(i in f)) f[i] = $0; print f[i], $0 "
+		"}';"
 		"all | xargs -0 getfattr -h -d -m - -e hex --absolute-names;"
 		"};"
 		"cd %s; look %s >look.a; cd %s; look %s >look.b; cd %s; diff look.a look.b |"

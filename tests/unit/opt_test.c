@@ -72,9 +72,9 @@ TEST(wrong_options_are_named)
 	CHECK_INT(PARSE("--list", "-x"), -1);
 	CHECK_STR(err.msg, "unknown option -x");
 	CHECK_INT(PARSE("--list", "-dxd"), -1);
-	CHECK_STR(err.msg, "unknown option -dxd");
+	CHECK_STR(err.msg, "unknown option -x");
 	CHECK_INT(PARSE("-xd"), -1);
-	CHECK_STR(err.msg, "unknown option -xd");
+	CHECK_STR(err.msg, "unknown option -x");
 	CHECK_INT(PARSE("--list=3"), -1);
 	CHECK_INT(err.code, DM_USAGE);
 	CHECK_INT(PARSE("--name"), -1);
@@ -100,7 +100,7 @@ static int run(const char *option, int fd, char **said)
 		else
 			dup2(fd, 1);
 		dm_set_program("other");
-		PARSE(option);
+		PARSE((char *)(uintptr_t)option);
 		_exit(99);
 	}
 	code = exit_code(pid);
@@ -111,7 +111,7 @@ static int run(const char *option, int fd, char **said)
 TEST(help_names_every_option_and_ends)
 {
 	int file = memory_file("", 0);
-	char *said, *text, *version;
+	char *said, *text;
 
 	CHECK_INT(run("--help", file, &said), 0);
 	CHECK_STR(said, "");
@@ -127,9 +127,9 @@ TEST(help_names_every_option_and_ends)
 	free(said);
 	file = memory_file("", 0);
 	CHECK_INT(run("--version", file, &said), 0);
-	version = take_all(file, NULL);
-	CHECK_STR(version, "dm-it (docker-migrate) " DM_VERSION "\n");
-	free(version);
+	text = take_all(file, NULL);
+	CHECK_STR(text, "dm-it (docker-migrate) " DM_VERSION "\n");
+	free(text);
 	free(said);
 }
 
@@ -139,12 +139,32 @@ TEST(help_that_cannot_be_written_is_a_failure)
 	char *said;
 
 	CHECK_INT(run("-h", full, &said), DM_FAILURE);
-	CHECK_STR(said, "dm-it: write standard output: No space left on device\n");
+	CHECK(!strncmp(said, "dm-it: write standard output: ", 30));
 	free(said);
 	CHECK_INT(run("--version", -1, &said), DM_FAILURE);
-	CHECK_STR(said, "dm-it: write standard output: Bad file descriptor\n");
+	CHECK(!strncmp(said, "dm-it: write standard output: ", 30));
 	free(said);
 	close(full);
+}
+
+TEST(closed_descriptors_are_not_handed_out)
+{
+	char *said;
+	pid_t pid = fork();
+
+	MUST(pid >= 0);
+	if (pid == 0) {
+		for (int fd = 0; fd < 3; fd++)
+			close(fd);
+		PARSE();
+		if (open("/dev/null", O_RDWR) < 3)
+			_exit(1);
+		_exit(read(0, seen, 1) < 0 && write(1, seen, 1) < 0 && write(2, seen, 1) == 1 ? 0
+											      : 2);
+	}
+	CHECK_INT(exit_code(pid), 0);
+	CHECK_INT(run("--list", 1, &said), 99);
+	free(said);
 }
 
 TEST(death_tells_the_line_and_the_code)
