@@ -37,6 +37,8 @@ LOAD_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(LOADS:%=tests/workload/%.c
 	$(wildcard tests/workload/*.c)))
 
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
+# It makes streams for the tests of the programs.
+MAKE_STREAM = $(BUILD)/tests/make_stream
 
 all: $(TOOLS:%=$(BUILD)/%) $(BUILD)/$(RUNTIME)
 
@@ -70,6 +72,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(LIB) $(LIBS)
 
+$(MAKE_STREAM): tests/streams/make_stream.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(LIB) $(LIBS)
+
 $(LOADS:%=$(BUILD)/loads/%): $(BUILD)/loads/%: $(BUILD)/tests/workload/%.o $(LOAD_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -static -o $@ $^
@@ -98,7 +104,7 @@ uninstall:
 		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man7/%,$(MAN7)) \
 		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man8/%,$(MAN8))
 
-unit: $(UNIT)
+unit: $(UNIT) $(MAKE_STREAM)
 
 loads: $(LOADS:%=$(BUILD)/loads/%)
 
@@ -132,4 +138,4 @@ clean:
 
 .PHONY: all dynamic help install uninstall unit loads check test demo bench format lint clean
 -include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d) \
-	$(LOAD_OBJ:.o=.d)
+	$(MAKE_STREAM).d $(LOAD_OBJ:.o=.d)

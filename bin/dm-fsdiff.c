@@ -11,12 +11,12 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/opt.h"
-#include "source/document.h"
 #include "container/fit.h"
 #include "container/have.h"
+#include "handover/stage.h"
+#include "source/document.h"
 #include "source/image.h"
 #include "source/trees.h"
-#include "handover/stage.h"
 
 enum { KEY_ID = 256, KEY_DELTA, KEY_LAST, KEY_CHECK, KEY_HAVE, KEY_TCP, KEY_SAVE };
 enum { HAVE_MAX = 16 << 20, TARGET_SECONDS = 60 };
@@ -54,7 +54,8 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	switch (key) {
 	case KEY_ID:
 		o->id = arg;
-		return dm_record_id_ok(arg) ? 0 : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
+		return dm_record_id_ok(arg) ? 0
+					    : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
 	case KEY_DELTA:
 		o->delta = true;
 		return 0;
@@ -89,6 +90,7 @@ static int check(const struct options *o, struct dm_engine *e, const struct dm_c
 
 	if (dm_fit_container(c, o->tcp, list, err))
 		goto out;
+	dm_have_programs(list, NULL, 0);
 	if (file) {
 		text = dm_read_file(AT_FDCWD, file, HAVE_MAX, &len, err);
 		have = text ? dm_json_parse(text, len, "what the target has", err) : NULL;

@@ -73,7 +73,8 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	switch (key) {
 	case KEY_ID:
 		o->id = arg;
-		return dm_record_id_ok(arg) ? 0 : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
+		return dm_record_id_ok(arg) ? 0
+					    : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
 	case KEY_FINAL:
 		o->final = true;
 		return 0;
@@ -157,7 +158,7 @@ static int check_room(int dirfd, const char *path, const struct dm_container *c,
 			       path, need, have);
 	room = dm_have_memory();
 	dm_num_human(room, have, sizeof(have));
-	if (room < bytes)
+	if (dm_dir_in_memory(dirfd) && room < bytes)
 		return dm_fail(err, DM_UNFIT,
 			       "memory: a dump of the container may take %s, and %s are left", need,
 			       have);

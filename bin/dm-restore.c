@@ -27,6 +27,8 @@ enum {
 	KEY_LOG
 };
 
+enum { LOG_LEAST = 64 << 10 };
+
 static const struct dm_opt opts[] = {
 	{KEY_CHECK, "check", NULL, "tell on stderr what this host lacks, and receive nothing"},
 	{KEY_HAVE, "have", NULL, "with --check: print what this host is and has, as JSON"},
@@ -69,7 +71,11 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	case KEY_LIMIT:
 		return dm_num_u64(arg, "--limit", 1, 86400, &o->start.limit, err);
 	case KEY_LOG:
-		return dm_num_size(arg, "--log-limit", &o->start.log_limit, err);
+		if (dm_num_size(arg, "--log-limit", &o->start.log_limit, err))
+			return -1;
+		if (o->start.log_limit < LOG_LEAST || o->start.log_limit > INT64_MAX)
+			return dm_fail(err, DM_USAGE, "--log-limit: at least 64K");
+		return 0;
 	case KEY_STATUS:
 		o->status = arg;
 		return 0;

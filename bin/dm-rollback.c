@@ -42,7 +42,8 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	switch (key) {
 	case KEY_ID:
 		o->id = arg;
-		return dm_record_id_ok(arg) ? 0 : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
+		return dm_record_id_ok(arg) ? 0
+					    : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
 	case KEY_ASK:
 		o->ask = arg;
 		return 0;

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int dm_dir_open_beneath(int dirfd, const char *path, int flags, mode_t mode, bool cross)
@@ -116,6 +118,13 @@ int dm_dir_remove(int dirfd, const char *name, struct dm_err *err)
 	if (fd < 0 || remove_inside(fd) || unlinkat(dirfd, name, AT_REMOVEDIR))
 		return dm_fail_errno(err, "remove %s", name);
 	return 0;
+}
+
+bool dm_dir_in_memory(int fd)
+{
+	struct statfs s;
+
+	return fstatfs(fd, &s) == 0 && (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC);
 }
 
 uint64_t dm_dir_room(int fd)

@@ -30,6 +30,11 @@ int dm_dir_make(const char *path, struct dm_err *err);
 int dm_dir_remove(int dirfd, const char *name, struct dm_err *err);
 
 /*
+ * Whether the folder fd lies in memory (tmpfs).
+ */
+bool dm_dir_in_memory(int fd);
+
+/*
  * The room left in the file system that holds the folder fd, in bytes. 0 when it cannot be told.
  */
 uint64_t dm_dir_room(int fd);

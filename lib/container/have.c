@@ -16,7 +16,7 @@
 
 /* What a program may have found and may go on using: features that user space can see. */
 static const char *const cpu_flags[] = {
-	"sse3",	       "ssse3",		"sse4_1",
+	"pni",	       "ssse3",		"sse4_1",
 	"sse4_2",      "popcnt",	"aes",
 	"pclmulqdq",   "movbe",		"rdrand",
 	"rdseed",      "f16c",		"fma",
@@ -164,6 +164,13 @@ static void check_program(const char *name, const char *package, const char *fir
 	dm_buf_free(&out);
 }
 
+void dm_have_programs(json_t *list, char *criu, size_t size)
+{
+	check_program("criu", "criu", "--version", list, criu, size);
+	check_program("runc", "runc", "--version", list, NULL, 0);
+	check_program("nft", "nftables", "--version", list, NULL, 0);
+}
+
 /* What the engine says of itself, and what is missing in it. */
 static int check_engine(struct dm_engine *e, json_t *o, json_t *obstacles, struct dm_err *err)
 {
@@ -204,9 +211,7 @@ json_t *dm_have(struct dm_engine *e, const char *stage, struct dm_err *err)
 	if (uname(&u) || dm_have_identity(machine, boot, err) ||
 	    check_engine(e, o, obstacles, err) || lists(e, o, err))
 		goto fail;
-	check_program("criu", "criu", "--version", obstacles, criu, sizeof(criu));
-	check_program("runc", "runc", "--version", obstacles, NULL, 0);
-	check_program("nft", "nftables", "--version", obstacles, NULL, 0);
+	dm_have_programs(obstacles, criu, sizeof(criu));
 	json_object_set_new(o, "engine", json_string(dm_engine_version(e)));
 	json_object_set_new(o, "criu", json_string(criu));
 	json_object_set_new(o, "kernel", json_string(u.release));

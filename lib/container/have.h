@@ -21,6 +21,12 @@
 json_t *dm_have(struct dm_engine *e, const char *stage, struct dm_err *err);
 
 /*
+ * Add to list (an array of strings) a line for each program that is needed and does not run. What
+ * CRIU says of its version is left in criu (NULL: not wanted).
+ */
+void dm_have_programs(json_t *list, char *criu, size_t size);
+
+/*
  * This host's machine-id and boot-id, each at most 63 letters. Returns 0; -1 with err.
  */
 int dm_have_identity(char machine[64], char boot[64], struct dm_err *err);

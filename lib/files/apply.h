@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "files/xattr.h"
+#include "files/tree.h"
 
 struct dm_apply_stats {
 	uint64_t entries; /* entries applied, without "." and deletions */

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files/xattr.h"
+
 int dm_meta_write(int fd, const char *path, enum dm_tree_kind kind, struct archive_entry *e,
 		  struct dm_err *err)
 {

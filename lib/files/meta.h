@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/err.h"
-#include "files/xattr.h"
+#include "files/tree.h"
 
 /*
  * Give the file fd (O_PATH will do) the owner, mode and attributes of e, in the order in which

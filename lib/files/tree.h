@@ -7,6 +7,13 @@
 
 #include "base/err.h"
 
+/* What of an overlay's own attributes a tree has. */
+enum dm_tree_kind {
+	DM_TREE_PLAIN,	/* none: a volume, where they are data */
+	DM_TREE_UPPER,	/* an overlay's upper directory */
+	DM_TREE_MERGED, /* a mounted overlay */
+};
+
 /* The longest path that is carried, in bytes with its NUL. It may be longer than PATH_MAX. */
 enum { DM_TREE_PATH_MAX = 16384 };
 

@@ -139,8 +139,8 @@ static bool is_extra(const char *name, enum dm_tree_kind kind)
 {
 	if (begins(name, "security."))
 		return !strcmp(name, "security.capability");
-	if (kind != DM_TREE_PLAIN && begins(name, OVERLAY))
-		return begins(name, ESCAPED) || (kind == DM_TREE_UPPER && !strcmp(name, OPAQUE));
+	if (kind == DM_TREE_UPPER && begins(name, OVERLAY))
+		return begins(name, ESCAPED) || !strcmp(name, OPAQUE);
 	return begins(name, "user.") || begins(name, "trusted.") ||
 	       begins(name, "system.posix_acl_");
 }

@@ -5,16 +5,9 @@
 /* Extended attributes between files and archive entries; both ways through /proc/self/fd. */
 
 #include <archive_entry.h>
-#include <stdbool.h>
 
 #include "base/err.h"
-
-/* What of an overlay's own attributes a tree has. */
-enum dm_tree_kind {
-	DM_TREE_PLAIN,	/* none: a volume, where they are data */
-	DM_TREE_UPPER,	/* an overlay's upper directory */
-	DM_TREE_MERGED, /* a mounted overlay */
-};
+#include "files/tree.h"
 
 /* The most an entry may have, in bytes of names and values; the archive's format ends at 1 MiB. */
 enum { DM_XATTR_MAX = 512 << 10 };

@@ -102,8 +102,8 @@ int dm_freeze(struct dm_engine *e, const struct dm_container *c, struct dm_recor
 
 	if (dm_record_claim(r, c->id, err) ||
 	    dm_record_event(r, "freezing", json_pack("{s:O}", "restart", policy), err) ||
-	    set_restart(e, c, json_pack("{s:s}", "Name", "no"), err) || cut(c, false, err) ||
-	    pause_alone(e, c, &since, err))
+	    set_restart(e, c, json_pack("{s:s}", "Name", "no"), err) ||
+	    pause_alone(e, c, &since, err) || cut(c, false, err))
 		return dm_fail_prefix(err, "freeze");
 	return dm_record_event(r, "frozen", json_pack("{s:f}", "since", since), err);
 }

@@ -23,6 +23,13 @@ struct dm_record {
 	int lock;
 };
 
+const char *dm_record_state(void)
+{
+	const char *state = getenv("DM_STATE");
+
+	return state ? state : "/var/lib/docker-migrate";
+}
+
 bool dm_record_id_ok(const char *id)
 {
 	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
@@ -32,7 +39,6 @@ bool dm_record_id_ok(const char *id)
 
 struct dm_record *dm_record_open(enum dm_side side, const char *id, bool create, struct dm_err *err)
 {
-	const char *state = getenv("DM_STATE");
 	struct dm_record *r;
 
 	if (!dm_record_id_ok(id)) {
@@ -46,7 +52,7 @@ struct dm_record *dm_record_open(enum dm_side side, const char *id, bool create,
 		return NULL;
 	}
 	r->lock = -1;
-	snprintf(r->path, sizeof(r->path), "%s/%s/%s", state ? state : "/var/lib/docker-migrate",
+	snprintf(r->path, sizeof(r->path), "%s/%s/%s", dm_record_state(),
 		 side == DM_SOURCE ? "source" : "target", id);
 	if (!create && access(r->path, F_OK) && errno == ENOENT) {
 		dm_fail(err, DM_UNFIT, "no migration %s is known on this host as %s", id,
@@ -237,14 +243,12 @@ void dm_record_unlock(struct dm_record *r)
 	r->lock = -1;
 }
 
-/* Open the folder of claims, beside those of the records. Returns a descriptor; -1 with err. */
-static int open_claims(struct dm_record *r, struct dm_err *err)
+/* Open the folder of claims. Returns a descriptor; -1 with err. */
+static int open_claims(struct dm_err *err)
 {
-	char path[PATH_MAX + 16], *id = strrchr(r->path, '/'), *side = id - 1;
+	char path[PATH_MAX];
 
-	while (side > r->path && *side != '/')
-		side--;
-	snprintf(path, sizeof(path), "%.*s/claims", (int)(side - r->path), r->path);
+	snprintf(path, sizeof(path), "%s/claims", dm_record_state());
 	return dm_dir_make(path, err);
 }
 
@@ -263,7 +267,7 @@ int dm_record_claim(struct dm_record *r, const char *container, struct dm_err *e
 {
 	const char *id = strrchr(r->path, '/') + 1;
 	char holder[DM_ID_MAX + 1];
-	int dir = open_claims(r, err), n, ret = -1;
+	int dir = open_claims(err), n, ret = -1;
 
 	if (dir < 0)
 		return -1;
@@ -277,8 +281,9 @@ int dm_record_claim(struct dm_record *r, const char *container, struct dm_err *e
 	else if (n == 1)
 		dm_fail(err, DM_UNFIT,
 			"container %.12s is held by migration %s (dm-rollback --settle --id %s "
+			"%.12s "
 			"ends it)",
-			container, holder, holder);
+			container, holder, holder, container);
 	else
 		dm_fail_errno(err, "claim container %.12s", container);
 out:
@@ -290,7 +295,7 @@ int dm_record_unclaim(struct dm_record *r, const char *container, struct dm_err 
 {
 	const char *id = strrchr(r->path, '/') + 1;
 	char holder[DM_ID_MAX + 1];
-	int dir = open_claims(r, err), n, ret = 0;
+	int dir = open_claims(err), n, ret = 0;
 
 	if (dir < 0)
 		return -1;

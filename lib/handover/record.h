@@ -26,6 +26,11 @@ enum { DM_ID_MAX = 64, DM_WORD_MAX = 16 };
 struct dm_record;
 
 /*
+ * The folder <state>.
+ */
+const char *dm_record_state(void);
+
+/*
  * Whether id may name a migration: 1 to DM_ID_MAX of a-z A-Z 0-9 . _ -, not beginning with . or -.
  */
 bool dm_record_id_ok(const char *id);

@@ -24,6 +24,8 @@ static int rolled_back(struct dm_err *err, const char *name, const char *why)
 
 static int thaw(struct dm_settle *s, const char *why, struct dm_err *err)
 {
+	const char *name = s->container->name;
+
 	char standing[DM_WORD_MAX];
 
 	/* if nothing is decided yet, a stage to come must not freeze it again */
@@ -33,7 +35,29 @@ static int thaw(struct dm_settle *s, const char *why, struct dm_err *err)
 		return -1;
 	dm_record_event(s->record, "settled", json_pack("{s:s, s:s}", "as", "thawed", "why", why),
 			err);
-	return rolled_back(err, s->container->name, why);
+	if (!s->container->running)
+		return dm_fail(err, DM_ROLLED_BACK,
+			       "container %s is here, but stopped (docker start starts it): %s",
+			       name, why);
+	return rolled_back(err, name, why);
+}
+
+/* Whether it was settled before. Returns 1 when there is nothing to do: then *ret is the answer. */
+static int settled(struct dm_settle *s, int *ret, struct dm_err *err)
+{
+	json_t *o = NULL;
+	int n = dm_record_find(s->record, "settled", &o, err);
+
+	if (n < 0)
+		*ret = -1;
+	else if (n > 0 && !strcmp(dm_json_str(o, "as", ""), "released"))
+		*ret = 0;
+	else if (n > 0)
+		*ret = dm_fail(err, DM_ROLLED_BACK, "container %s was thawed here before: %s",
+			       s->container->name, dm_json_str(o, "why", "it is not known why"));
+	snprintf(s->released, sizeof(s->released), "%s", s->container->name);
+	json_decref(o);
+	return n != 0;
 }
 
 /* A number of an event in the journal; 0 when there is none. */
@@ -60,7 +84,10 @@ static int release(struct dm_settle *s, struct dm_err *err)
 int dm_settle_thaw(struct dm_settle *s, struct dm_err *err)
 {
 	char standing[DM_WORD_MAX];
+	int ret;
 
+	if (settled(s, &ret, err))
+		return ret;
 	if (dm_record_decide(s->record, "thaw", standing, err) < 0)
 		return -1;
 	return thaw(s, "the operator said so", err);
@@ -68,7 +95,9 @@ int dm_settle_thaw(struct dm_settle *s, struct dm_err *err)
 
 int dm_settle_release(struct dm_settle *s, struct dm_err *err)
 {
-	return release(s, err);
+	int ret;
+
+	return settled(s, &ret, err) ? ret : release(s, err);
 }
 
 /* Act on a result. Returns 1 when it settles nothing (another's, or no result), else as above. */
@@ -163,6 +192,8 @@ int dm_settle_now(struct dm_settle *s, struct dm_err *err)
 	struct timespec nap = {.tv_sec = 1};
 	int ret = 1;
 
+	if (settled(s, &ret, err))
+		return ret;
 	if (dm_record_decide(s->record, "thaw", standing, err) < 0)
 		return -1;
 	if (!strcmp(standing, "thaw"))

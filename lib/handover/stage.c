@@ -97,9 +97,9 @@ int dm_stage_begin(struct dm_stage *s, const char *id, enum dm_segment_kind kind
 
 	*s = (struct dm_stage){.segment.kind = kind};
 	if (isatty(STDOUT_FILENO))
-		return dm_fail(err, DM_USAGE,
-			       "standard output is a terminal: the stream goes into a "
-			       "pipe or a file");
+		return dm_fail(
+			err, DM_USAGE,
+			"standard output is a terminal: the stream goes into a pipe or a file");
 	s->record = dm_record_open(DM_SOURCE, id, kind == DM_SETUP, err);
 	if (!s->record || dm_record_lock(s->record, LOCK_SECONDS, inherit, err))
 		return -1;

@@ -13,6 +13,7 @@
 #include "container/have.h"
 #include "files/apply.h"
 #include "handover/receipt.h"
+#include "handover/unborn.h"
 #include "restore/image.h"
 #include "restore/store.h"
 #include "stream/reader.h"
@@ -29,6 +30,7 @@ struct dm_receive {
 	struct dm_apply *apply;
 	int tree; /* the folder that apply works in */
 	struct dm_store *store;
+	enum dm_segment_kind kind; /* of the segment at hand */
 	struct {
 		char name[256], path[PATH_MAX];
 	} * volumes;
@@ -67,6 +69,7 @@ static int on_segment(void *ctx, const struct dm_segment *s, struct dm_err *err)
 	json_t *hello;
 	int ret;
 
+	r->kind = s->kind;
 	if (s->number > 0)
 		return 0;
 	if (!dm_record_id_ok(s->id))
@@ -111,7 +114,11 @@ static int check_room(struct dm_receive *r, struct dm_err *err)
 			       "%s: %s are needed for the memory, and %s are left "
 			       "(--stage names another folder)",
 			       r->stage, a, b);
+	/* the processes need it once more, when what is staged lies in memory, too */
+	if (dm_dir_in_memory(r->dir))
+		need *= 2;
 	room = dm_have_memory();
+	dm_num_human(need, a, sizeof(a));
 	dm_num_human(room, b, sizeof(b));
 	if (room < need)
 		return dm_fail(err, DM_UNFIT, "memory: the container needs %s, and %s are left", a,
@@ -130,6 +137,10 @@ static int on_config(void *ctx, const char *text, size_t len, struct dm_err *err
 		err->code = DM_BAD_STREAM;
 		return -1;
 	}
+	if (dm_json_int(r->config, "format", 0) != 1)
+		return dm_fail(err, DM_BAD_STREAM,
+			       "the container's document has format %lld, not 1",
+			       dm_json_int(r->config, "format", 0));
 	r->got.config = r->config;
 	return check_room(r, err);
 }
@@ -172,7 +183,9 @@ static int prepare(struct dm_receive *r, struct dm_err *err)
 			 dm_json_str(v, "name", ""));
 		r->n_volumes++;
 	}
-	if (dm_create_container(r->engine, inspect, &r->got.container, err))
+	if (dm_create_container(r->engine, inspect, &r->got.container, err) ||
+	    dm_unborn_mark(r->got.container.id, strrchr(dm_record_path(r->got.record), '/') + 1,
+			   err))
 		return -1;
 	return dm_record_event(r->got.record, "created",
 			       json_pack("{s:s}", "container", r->got.container.id), err);
@@ -240,7 +253,8 @@ static int on_round_begin(void *ctx, uint32_t number, struct dm_err *err)
 {
 	struct dm_receive *r = ctx;
 
-	return dm_store_round(r->store, number == 0, err);
+	(void)number;
+	return dm_store_round(r->store, r->kind == DM_FINAL, err);
 }
 
 static int on_pages(void *ctx, struct dm_object o, uint64_t addr, uint32_t count, const void *bytes,
@@ -312,7 +326,8 @@ void dm_receive_undo(struct dm_receive *r)
 	dm_image_load_abort(r->image);
 	r->image = NULL;
 	if (r->got.container.id[0] &&
-	    dm_create_container_undo(r->engine, r->got.container.id, &err))
+	    (dm_create_container_undo(r->engine, r->got.container.id, &err) ||
+	     dm_unborn_clear(r->got.container.id, &err)))
 		dm_say("container %.12s is left behind: %s", r->got.container.id, err.msg);
 	for (size_t i = 0; i < r->n_volumes; i++)
 		if (dm_create_volume_undo(r->engine, r->volumes[i].name, &err))

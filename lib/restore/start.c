@@ -11,6 +11,7 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "handover/unborn.h"
 #include "runtime/talk.h"
 
 enum { MARGIN_SECONDS = 60, ABORT_SECONDS = 60 };
@@ -96,6 +97,8 @@ int dm_start(struct dm_engine *e, const struct dm_received *got, const struct dm
 	if (dm_record_decision(got->record, standing, err) < 0)
 		return -1;
 	if (!strcmp(standing, "running")) {
+		if (dm_unborn_clear(got->container.id, &ignored))
+			dm_say("%s", ignored.msg);
 		if (started)
 			dm_say("the container runs, though: %s", start_err.msg);
 		if (dm_create_restart_policy(e, got->container.id,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/runtime.h"
+#include "handover/unborn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +98,14 @@ static bool ours(const struct dm_args *args, int *status)
 	if (!run || !args->id)
 		return false;
 	pending = dm_pending_open(args->id, &job.pending, &err);
+	if (pending == 0 && run == dm_verb_create && dm_unborn_is(args->id)) {
+		dm_fail(&err, DM_UNFIT,
+			"container %.12s was made by a migration that did not come to its end; it "
+			"must not start from cold: remove it",
+			args->id);
+		*status = report(args, &err);
+		return true;
+	}
 	if (pending == 0 || (pending < 0 && run != dm_verb_create))
 		return false;
 	if (pending < 0) {

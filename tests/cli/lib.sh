@@ -12,7 +12,7 @@ BUILD=${BUILD:-build}
 [[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
 T=$(mktemp -d "${TMPDIR:-/tmp}/dm-test.XXXXXX") || exit 1
 mine=()
-passed=0 failed=0 finished=
+passed=0 failed=0 skipped=0 finished=
 
 ok() {
 	echo "ok - $1"
@@ -24,6 +24,12 @@ not_ok() {
 	echo "not ok - $1"
 	[[ -z ${2:-} ]] || echo "# ${2//$'\n'/$'\n'# }"
 	failed=$((failed + 1))
+}
+
+# skip WHAT REASON: it cannot be tried here.
+skip() {
+	echo "skip - $1: $2"
+	skipped=$((skipped + 1))
 }
 
 # check WHAT COMMAND...: ok when the command exits with 0.
@@ -55,9 +61,40 @@ says() {
 	fi
 }
 
+# one_line WHAT: ok when the messages of the last "expect" are one line.
+one_line() {
+	check "$1" [ "$(wc -l <"$T/err")" = 1 ]
+}
+
+# engine_start: a stand-in for Docker's engine (engine.py tells what it is), with a state folder
+# and a folder of pending restores for the programs, all below $T; $E is the engine's own folder.
+# It has one image, that of make_stream.   engine_start WHAT-IS-TRIED [INSPECT-DOCUMENT]
+engine_start() {
+	local python
+	E=$T/engine
+	export DOCKER_HOST=unix://$T/sock DM_STATE=$T/state DM_RUN=$T/run
+	python=$(command -v python3) || { skip "$1" "no python3" && finish; }
+	mkdir -p "$E"
+	echo "sha256:$(printf '1%.0s' {1..64}) tiny:1" >"$E/images"
+	[[ -n ${2:-} ]] && cp "$2" "$E/inspect.json"
+	"$python" "$ROOT/tests/cli/engine.py" "$T/sock" "$E" &
+	mine+=("$!")
+	for _ in {1..200}; do
+		[[ -S $T/sock ]] && return
+		sleep 0.05
+	done
+	not_ok "the engine's stand-in starts"
+	finish
+}
+
+# asked PATTERN: how many requests to the engine match the extended pattern.
+asked() {
+	grep -Ec -- "$1" "$E/log"
+}
+
 finish() {
 	finished=yes
-	exit $((failed > 0 || passed == 0))
+	exit $((failed > 0 || passed + skipped == 0))
 }
 
 cleanup() {

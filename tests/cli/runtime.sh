@@ -264,7 +264,7 @@ created=$!
 mine+=("$created")
 check "create is killed: it had begun" until_it 5 grep -qs '"pid":[1-9]' "$P/procs.json"
 kill -9 $created
-wait $created 2>/dev/null
+{ wait $created; } 2>/dev/null
 check "create is killed: it ends by itself" until_it 5 test -e "$P/result.json"
 failed_well "create is killed"
 

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The part of runtime.sh that runs in a test host; it owns the host's engine.
 # shellcheck disable=SC2317
+[ -e /srv/runtime-test/dm-runtime ] || {
+	echo "runtime-inside.sh: this is a part of runtime.sh" >&2
+	exit 2
+}
 # shellcheck source=tests/cli/lib.sh
 . /srv/runtime-test/tests/cli/lib.sh
 
@@ -9,6 +13,18 @@ PENDING=/run/docker-migrate/restore STATE=/var/lib/docker-migrate/target
 RUNC_ROOT=/run/docker/runtime-runc/moby
 HOLD=/run/runtime-test.hold # while it stands, "start" and "create" of the slow runtime wait
 N=0
+
+# leave the host as it was
+if [ "${1-}" = leave ]; then
+	finished=yes
+	rm -f $HOLD /usr/local/sbin/slow-runtime
+	docker rm -f c1 c2 >/dev/null 2>&1
+	docker network rm span >/dev/null 2>&1
+	[ ! -e /srv/runtime-test/daemon.json ] || cp /srv/runtime-test/daemon.json /etc/docker/daemon.json
+	kill -HUP "$(cat /run/docker.pid)"
+	rm -rf /srv/dump /srv/images /srv/evil* /srv/runtime-test /run/docker-migrate/done/* $PENDING/* $STATE/runtime-test-*
+	exit 0
+fi
 
 # ---- the engine gets two runtimes: ours, and ours behind a script that can hold it up
 
@@ -19,6 +35,7 @@ cat >/usr/local/sbin/slow-runtime <<-S
 	exec dm-runtime "\$@"
 S
 chmod 755 /usr/local/sbin/slow-runtime
+cp /etc/docker/daemon.json /srv/runtime-test/
 cat >/etc/docker/daemon.json <<-'S'
 	{ "storage-driver": "overlay2", "runtimes": {
 	  "docker-migrate": {"path": "/usr/local/sbin/dm-runtime"},
@@ -92,10 +109,10 @@ pending() {
 	cp -a "/srv/dump/$name/upper/." "$(upper c2)"
 	rm -rf /srv/images
 	cp -a "/srv/dump/$name/images" /srv/images
-	PLAN=$PENDING/$ID RECORD=$STATE/m$N
+	PLAN=$PENDING/$ID RECORD=$STATE/runtime-test-$N
 	rm -rf "$RECORD" "$PLAN"
 	mkdir -m 700 "$PLAN" "$RECORD"
-	printf '{"migration":"m%s","state":"/var/lib/docker-migrate","images":"/srv/images","limit_seconds":%s,
+	printf '{"migration":"runtime-test-%s","state":"/var/lib/docker-migrate","images":"/srv/images","limit_seconds":%s,
 		"log_limit_bytes":%s,"tcp":"%s","runc":"runc"}\n' $N "${LIMIT:-20}" "${LOG:-67108864}" "${TCP:-refuse}" >"$PLAN/plan.json"
 }
 

@@ -27,6 +27,7 @@ for h in "$@"; do
 	code=$?
 	cat "$T/$h"
 	check "host $h: all well" test "$code" = 0
+	"$HOSTS" in "$h" bash /srv/runtime-test/tests/live/runtime-inside.sh leave >/dev/null 2>&1
 done
 [ -z "$started" ] || "$HOSTS" down
 finish

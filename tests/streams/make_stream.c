@@ -13,6 +13,8 @@
  *   --missing      a page of the final state is never sent
  *   --memory N     bytes of memory that the container is said to have (default: 4096)
  *   --saved        the stream says that it goes into a file
+ *   --bare         no files, only the folders that they would be in, and none at last
+ *   --mine         files belong to whoever runs this, not to root
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +35,7 @@ static struct dm_err err;
 static struct dm_segment segment = {.id = "tiny", .seed = 7};
 static const char *name = "tiny", *volume;
 static long long memory = 4096;
-static bool image, bytes, wrong, missing;
+static bool image, bytes, wrong, missing, mine, bare;
 
 static void must(int ret)
 {
@@ -84,37 +86,49 @@ static void config(struct dm_writer *w)
 		       "memory", (json_int_t)memory, "tcp", "refuse"));
 }
 
-/* A ustar header for an entry owned by whoever runs this, of a time long ago. */
+/* A number in a field of n bytes, the last of which stays NUL. */
+static void octal(char *field, size_t n, size_t v)
+{
+	for (n--; n > 0; v /= 8)
+		field[--n] = (char)('0' + v % 8);
+}
+
+/* A ustar header for an entry of a time long ago. */
 static void header(char block[BLOCK], const char *path, unsigned mode, size_t size, char type)
 {
 	unsigned sum = 0;
 
 	memset(block, 0, BLOCK);
-	snprintf(block, 100, "%s", path);
-	snprintf(block + 100, 8, "%07o", mode);
-	snprintf(block + 108, 8, "%07o", (unsigned)geteuid());
-	snprintf(block + 116, 8, "%07o", (unsigned)getegid());
-	snprintf(block + 124, 12, "%011zo", size);
-	snprintf(block + 136, 12, "%011o", 1000000000);
+	memcpy(block, path, strlen(path));
+	octal(block + 100, 8, mode);
+	octal(block + 108, 8, mine ? geteuid() : 0);
+	octal(block + 116, 8, mine ? getegid() : 0);
+	octal(block + 124, 12, size);
+	octal(block + 136, 12, 1000000000);
 	block[156] = type;
 	memcpy(block + 257, "ustar\00000", 8);
 	memset(block + 148, ' ', 8);
 	for (int i = 0; i < BLOCK; i++)
 		sum += (unsigned char)block[i];
-	snprintf(block + 148, 8, "%06o", sum);
+	octal(block + 148, 7, sum);
+	block[154] = '\0';
 }
 
 /* One file of one line, then the root, which ends a tree. */
 static void tree(struct dm_writer *w, json_t *document, const char *file, const char *line)
 {
-	char archive[5 * BLOCK];
+	char archive[5 * BLOCK], *p = archive;
 
 	text(w, DM_TREE_BEGIN, document);
 	memset(archive, 0, sizeof(archive));
-	header(archive, file, 0644, strlen(line), '0');
-	memcpy(archive + BLOCK, line, strlen(line));
-	header(archive + 2 * BLOCK, "./", 0755, 0, '5');
-	must(dm_writer_data(w, DM_TREE_DATA, archive, sizeof(archive), &err));
+	if (!bare) {
+		header(p, file, 0644, strlen(line), '0');
+		memcpy(p + BLOCK, line, strlen(line));
+		p += 2 * BLOCK;
+	}
+	header(p, "./", 0755, 0, '5');
+	p += 3 * BLOCK; /* two of them are the end */
+	must(dm_writer_data(w, DM_TREE_DATA, archive, (size_t)(p - archive), &err));
 	must(dm_writer_data(w, DM_TREE_END, NULL, 0, &err));
 }
 
@@ -199,7 +213,9 @@ static void last(void)
 {
 	struct dm_writer *w = begin(DM_DELTA);
 
-	tree(w, json_pack("{s:s, s:b}", "tree", "layer", "delta", 1), "late", "at the last moment\n");
+	if (!bare)
+		tree(w, json_pack("{s:s, s:b}", "tree", "layer", "delta", 1), "late",
+		     "at the last moment\n");
 	end(w, true);
 }
 
@@ -218,6 +234,10 @@ int main(int argc, char **argv)
 			missing = true;
 		else if (!strcmp(option, "--saved"))
 			segment.flags = DM_SAVED;
+		else if (!strcmp(option, "--bare"))
+			bare = true;
+		else if (!strcmp(option, "--mine"))
+			mine = true;
 		else if (i++, !strcmp(option, "--id"))
 			snprintf(segment.id, sizeof(segment.id), "%s", value);
 		else if (!strcmp(option, "--seed"))

@@ -78,8 +78,9 @@ static inline void change_meta(struct dice *d, const char *path)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
 				    {roll(d, 2000000000), roll(d, 999999999)}};
-	static const char *const names[] = {"user.a", "trusted.b", "trusted.c"};
-	const char *name = names[roll(d, 3)];
+	static const char *const names[] = {"user.a", "trusted.b", "trusted.c",
+					    "trusted.overlay.mine"};
+	const char *name = names[roll(d, d->upper ? 3 : 4)];
 
 	if (is_whiteout(d, path))
 		return;
