@@ -48,18 +48,11 @@ static int lay_out(const struct dm_received *got, const struct dm_start_opts *o,
 void dm_start_abort(const struct dm_received *got)
 {
 	struct dm_pending p;
-	char answer[DM_TALK_MAX];
 	struct dm_err err;
-	int fd;
 
 	if (!got->container.id[0] || dm_pending_open(got->container.id, &p, &err) != 1)
 		return;
-	fd = dm_talk_connect(&p, &err);
-	if (fd >= 0) {
-		dm_talk_say(fd, "abort");
-		dm_talk_hear(fd, ABORT_SECONDS, answer);
-		close(fd);
-	}
+	dm_talk_abort(&p, ABORT_SECONDS);
 	close(p.dir);
 }
 

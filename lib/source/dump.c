@@ -68,7 +68,9 @@ int dm_dump(const struct dm_container *c, const char *path, int dirfd, enum dm_t
 				    c->id,
 				    NULL};
 	const char *const env[] = {conf, NULL};
-	const char *options = tcp == DM_TCP_CLOSE ? "tcp-close\n" : "\n";
+	/* the network is cut already, and CRIU's own lock costs time here and on the target */
+	const char *options =
+		tcp == DM_TCP_CLOSE ? "network-lock skip\ntcp-close\n" : "network-lock skip\n";
 	struct dm_child child = {
 		.argv = argv, .env = env, .in = -1, .out = -1, .err = -1, .session = true};
 	pid_t pid;

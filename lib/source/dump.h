@@ -7,7 +7,7 @@
 #include "container/fit.h"
 
 /*
- * Dump the paused container c with runc and CRIU into the folder images, and leave it paused. work
+ * Dump the paused container c, whose network is cut, with runc and CRIU into the folder images, and leave it paused. work
  * is for CRIU's log. Both folders exist, are ours and lie in the folder that dirfd is open on, at
  * path. runc and CRIU run in a session of their own, so that an interrupt cannot end them half way,
  * and hold every descriptor that is inherited (the record's lock) until they have ended.

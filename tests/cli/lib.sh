@@ -66,25 +66,34 @@ one_line() {
 	check "$1" [ "$(wc -l <"$T/err")" = 1 ]
 }
 
-# engine_start: a stand-in for Docker's engine (engine.py tells what it is), with a state folder
-# and a folder of pending restores for the programs, all below $T; $E is the engine's own folder.
-# It has one image, that of make_stream.   engine_start WHAT-IS-TRIED [INSPECT-DOCUMENT]
+# engine_start WHAT-IS-TRIED [INSPECT-DOCUMENT]: a stand-in for Docker's engine (engine.py tells what
+# it is), with a state folder and a folder of pending restores for the programs, all below $T and
+# fresh; $E is the engine's own folder. It has one image, that of make_stream.
 engine_start() {
 	local python
+	engine_stop
 	E=$T/engine
 	export DOCKER_HOST=unix://$T/sock DM_STATE=$T/state DM_RUN=$T/run
+	rm -rf "$E" "$DM_STATE" "$DM_RUN" "$T/sock"
 	python=$(command -v python3) || { skip "$1" "no python3" && finish; }
-	mkdir -p "$E"
+	mkdir "$E"
 	echo "sha256:$(printf '1%.0s' {1..64}) tiny:1" >"$E/images"
-	[[ -n ${2:-} ]] && cp "$2" "$E/inspect.json"
+	[[ -z ${2:-} ]] || cp "$2" "$E/inspect.json"
 	"$python" "$ROOT/tests/cli/engine.py" "$T/sock" "$E" &
-	mine+=("$!")
+	engine=$!
+	mine+=("$engine")
 	for _ in {1..200}; do
 		[[ -S $T/sock ]] && return
 		sleep 0.05
 	done
 	not_ok "the engine's stand-in starts"
 	finish
+}
+engine=
+
+engine_stop() {
+	[[ -z $engine ]] || { kill "$engine" && wait "$engine"; } 2>/dev/null
+	engine=
 }
 
 # asked PATTERN: how many requests to the engine match the extended pattern.

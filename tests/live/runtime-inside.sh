@@ -22,7 +22,7 @@ if [ "${1-}" = leave ]; then
 	docker network rm span >/dev/null 2>&1
 	[ ! -e /srv/runtime-test/daemon.json ] || cp /srv/runtime-test/daemon.json /etc/docker/daemon.json
 	kill -HUP "$(cat /run/docker.pid)"
-	rm -rf /srv/dump /srv/images /srv/evil* /srv/runtime-test /run/docker-migrate/done/* $PENDING/* $STATE/runtime-test-*
+	rm -rf /srv/dump /srv/images /srv/evil* /srv/runtime-test /run/docker-migrate/done/* "${PENDING:?}"/* "${STATE:?}"/runtime-test-*
 	exit 0
 fi
 
