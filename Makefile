@@ -128,8 +128,12 @@ C_FILES = $(wildcard bin/*.c lib/*/*.[ch] tests/*/*.[ch])
 format:
 	clang-format -i $(C_FILES)
 
+# Other versions of clang-format set some lines in another way: 14 is the reference.
 lint:
-	clang-format --dry-run -Werror $(C_FILES)
+	case "$$(clang-format --version)" in \
+	*'version 14.'*) clang-format --dry-run -Werror $(C_FILES) ;; \
+	*) echo 'skip - formatting: it is checked with clang-format 14' ;; \
+	esac
 	shellcheck -x $$(grep -rlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' .ci bin examples tests)
 	mandoc -Tlint -Wwarning $(MAN1) $(MAN5) $(MAN7) $(MAN8)
 

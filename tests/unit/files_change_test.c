@@ -67,9 +67,8 @@ TEST(a_mounted_overlay_follows_another)
 	if (sh("cd %s; cp -a low low2; mount -t overlay o1 m1 -o "
 	       "lowerdir=low,upperdir=src,workdir=w1",
 	       t.base)) {
-		printf("skip - a mounted overlay follows another: no overlay here\n");
 		trees_close(&t);
-		return;
+		SKIP("no overlay here");
 	}
 	t.opts.upper = true;
 	t.kind = DM_TREE_UPPER;
@@ -167,10 +166,8 @@ static void stores(const char *where)
 	char path[96];
 	int fd;
 
-	if (trees_open(&t, where)) {
-		printf("skip - stores through a mapping: no %s\n", where);
-		return;
-	}
+	if (trees_open(&t, where))
+		SKIP("no such file system");
 	snprintf(path, sizeof(path), "%s/src/mapped", t.base);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	CHECK(ftruncate(fd, (off_t)s.pages * 4096) == 0);
