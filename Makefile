@@ -13,6 +13,8 @@ WARN = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-protot
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ilib -pthread $(WARN) \
 	-fstack-protector-strong $(CFLAGS)
+# Empty for a build with sanitizers, which cannot be static.
+STATIC ?= -static
 ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
 # The five tools; the runtime, which is static, since containers depend on it; the script.
@@ -58,7 +60,7 @@ $(TOOLS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/bin/%.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/$(RUNTIME): $(BUILD)/bin/$(RUNTIME).o $(LIB)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -static -o $@ $^ -ljansson
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ -ljansson
 
 $(LIB): $(OBJ)
 	@rm -f $@
@@ -78,7 +80,7 @@ $(MAKE_STREAM): tests/streams/make_stream.c $(LIB)
 
 $(LOADS:%=$(BUILD)/loads/%): $(BUILD)/loads/%: $(BUILD)/tests/workload/%.o $(LOAD_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -static -o $@ $^
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC) -o $@ $^
 
 # A missing library is told once, with the packages that bring it.
 $(BUILD)/.packages:
@@ -107,9 +109,6 @@ uninstall:
 unit: $(UNIT) $(MAKE_STREAM)
 
 loads: $(LOADS:%=$(BUILD)/loads/%)
-
-# All but dm-runtime, which is static: what can be built with sanitizers.
-dynamic: $(TOOLS:%=$(BUILD)/%)
 
 check: all unit loads
 	BUILD=$(BUILD) tests/run unit cli
@@ -140,6 +139,6 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all dynamic help install uninstall unit loads check test demo bench format lint clean
+.PHONY: all help install uninstall unit loads check test demo bench format lint clean
 -include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d) \
 	$(MAKE_STREAM).d $(LOAD_OBJ:.o=.d)
