@@ -32,7 +32,8 @@ __attribute__((format(printf, 2, 3))) static void obstacle(json_t *list, const c
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	json_array_append_new(list, json_string(line));
+	/* a line that was cut in the middle of a letter must not get lost */
+	json_array_append_new(list, json_string_nocheck(line));
 }
 
 static void check_state(const struct dm_container *c, json_t *list)

@@ -188,6 +188,8 @@ static int send(const struct content *c, int file, bool patch, struct dm_err *er
 		dm_emit_mark(p->emit, DM_PACK_PATCH, text);
 	}
 	map(c, e, patch);
+	if (archive_entry_sparse_count(e) > 0 && strlen(c->path) > 99)
+		dm_emit_mark(p->emit, DM_PACK_PATH, c->path);
 	if (dm_emit_header(p->emit, err))
 		return -1;
 	for (uint64_t b = 0; b < c->count; b++) {
@@ -232,11 +234,18 @@ static int check_after(const struct content *c, struct dm_err *err)
 	return 0;
 }
 
+/* Whether entry i must be sent whatever its content is: so when it was listed, or so by now. */
+static bool is_changed(const struct dm_pack *p, uint32_t i)
+{
+	return p->diff.todo[i] & DM_DIFF_SEND || p->diff.old[i] == DM_FILE_NONE ||
+	       dm_diff_changed(&p->old->file[p->diff.old[i]], &p->now->file[i]);
+}
+
 int dm_content_send(struct dm_pack *p, uint32_t i, int file, const char *path, struct dm_err *err)
 {
 	struct content c = {.p = p, .i = i, .path = path};
 	struct dm_file *f = &p->now->file[i];
-	bool must = p->diff.todo[i] & DM_DIFF_SEND, patch = false;
+	bool must = is_changed(p, i), patch = false;
 	uint64_t changed = 0;
 	int ret = -1;
 

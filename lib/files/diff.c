@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int add_gone(struct dm_diff *d, uint32_t i, struct dm_err *err)
+static int add_index(struct dm_buf *b, uint32_t i, struct dm_err *err)
 {
-	return dm_buf_add(&d->gone, &i, sizeof(i), err);
+	return dm_buf_add(b, &i, sizeof(i), err);
 }
 
 /* Pair the children of folder n of now with those of folder o of old. */
@@ -24,7 +24,7 @@ static int pair_children(const struct dm_manifest *old, uint32_t o, const struct
 				     : strcmp(dm_manifest_name(old, a), dm_manifest_name(now, b));
 
 		if (c < 0) {
-			if (add_gone(d, a, err))
+			if (add_index(&d->gone, a, err))
 				return -1;
 			d->todo[n] |= DM_DIFF_TOUCH;
 		}
@@ -37,56 +37,45 @@ static int pair_children(const struct dm_manifest *old, uint32_t o, const struct
 }
 
 /*
- * Whether the target may have anything at f's path: an earlier folder with files in it, say, when
- * what was then listed in its place could not be read.
+ * Whether the folder nf may not build on what the target has at its path, for which the old
+ * manifest has of (NULL: nothing). Either that is unknown: an earlier folder with files in it,
+ * say, when what was then listed in its place could not be read. Or the folder became opaque: what
+ * the layers below have in it must not show, even where the target is a mounted overlay.
  */
-static bool is_unknown(const struct dm_file *f)
+static bool must_clear(const struct dm_file *of, const struct dm_file *nf)
 {
-	return f->flags & DM_FILE_UNSURE;
+	if (of && of->flags & DM_FILE_UNSURE)
+		return true;
+	return nf->flags & DM_FILE_OPAQUE &&
+	       (!of || !(of->flags & DM_FILE_OPAQUE) || of->ino != nf->ino || of->dev != nf->dev);
 }
 
-/*
- * Whether the folder nf became opaque since it was of. What the layers below have in it must not
- * show any more, even where the archive is applied to a mounted overlay.
- */
-static bool is_another(const struct dm_file *of, const struct dm_file *nf)
-{
-	return S_ISDIR(of->mode) && nf->flags & DM_FILE_OPAQUE &&
-	       (!(of->flags & DM_FILE_OPAQUE) || of->ino != nf->ino || of->dev != nf->dev);
-}
-
-/*
- * Pair the paths of both manifests. Where a folder may not build on what the target has at its
- * path, that is deleted, and the folder and all in it are new.
- */
+/* Pair the paths of both manifests. */
 static int pair(const struct dm_manifest *old, const struct dm_manifest *now, struct dm_diff *d,
 		struct dm_err *err)
 {
 	d->old[0] = 0;
 	for (uint32_t n = 0; n < now->count; n++) {
 		uint32_t o = d->old[n];
-		const struct dm_file *nf = &now->file[n], *of;
+		const struct dm_file *nf = &now->file[n];
+		const struct dm_file *of = o == DM_FILE_NONE ? NULL : &old->file[o];
 
-		if (o == DM_FILE_NONE || !S_ISDIR(nf->mode))
+		if (!S_ISDIR(nf->mode))
 			continue;
-		of = &old->file[o];
-		if (n > 0 && (is_unknown(of) || is_another(of, nf))) {
+		if (n > 0 && must_clear(of, nf)) {
 			d->old[n] = DM_FILE_NONE;
-			if (add_gone(d, o, err))
+			if (add_index(&d->cleared, n, err))
 				return -1;
-			continue;
+		} else if (of && S_ISDIR(of->mode)) {
+			d->todo[n] |= DM_DIFF_THERE;
+			if (pair_children(old, o, now, n, d, err))
+				return -1;
 		}
-		if (!S_ISDIR(of->mode))
-			continue;
-		d->todo[n] |= DM_DIFF_THERE;
-		if (pair_children(old, o, now, n, d, err))
-			return -1;
 	}
 	return 0;
 }
 
-/* Whether the metadata of a path changed, as far as its stat tells. */
-static bool changed(const struct dm_file *a, const struct dm_file *b)
+bool dm_diff_changed(const struct dm_file *a, const struct dm_file *b)
 {
 	uint32_t kinds = DM_FILE_WHITEOUT | DM_FILE_OPAQUE;
 
@@ -105,16 +94,17 @@ static bool changed(const struct dm_file *a, const struct dm_file *b)
 static unsigned judge(const struct dm_pack_opts *opts, bool content, const struct dm_file *of,
 		      const struct dm_file *nf)
 {
-	if (changed(of, nf))
+	if (dm_diff_changed(of, nf))
 		return DM_DIFF_SEND;
 	if (nf->flags & DM_FILE_WHITEOUT)
 		return 0;
+	if (of->flags & DM_FILE_RACY) /* in the same tick, an attribute may have changed again */
+		return DM_DIFF_SEND;
 	if (!S_ISREG(nf->mode))
-		return of->flags & DM_FILE_RACY ? DM_DIFF_SEND : 0;
+		return 0;
 	if (!(of->flags & DM_FILE_SUMS))
 		return DM_DIFF_SEND;
-	if (content || of->flags & DM_FILE_RACY ||
-	    (opts->always && opts->always(opts->always_ctx, nf->dev, nf->ino)))
+	if (content || (opts->always && opts->always(opts->always_ctx, nf->dev, nf->ino)))
 		return DM_DIFF_CHECK;
 	return 0;
 }
@@ -223,4 +213,5 @@ void dm_diff_free(struct dm_diff *d)
 	free(d->sent);
 	free(d->todo);
 	dm_buf_free(&d->gone);
+	dm_buf_free(&d->cleared);
 }

@@ -177,14 +177,16 @@ static int send_entry(struct dm_pack *p, uint32_t i, struct dm_err *err)
 	return 0;
 }
 
-static int send_deletions(struct dm_pack *p, struct dm_err *err)
+/* Send the deletion of the entries of m whose numbers are in list. */
+static int send_deletions(struct dm_pack *p, const struct dm_manifest *m, const struct dm_buf *list,
+			  struct dm_err *err)
 {
-	const uint32_t *gone = (const uint32_t *)(const void *)p->diff.gone.data;
+	const uint32_t *i = (const uint32_t *)(const void *)list->data;
 	struct dm_file none = {.mode = S_IFREG};
 	char path[DM_TREE_PATH_MAX];
 
-	for (size_t k = 0; k < p->diff.gone.len / sizeof(*gone); k++) {
-		if (path_of(p->old, gone[k], path, err))
+	for (size_t k = 0; k < list->len / sizeof(*i); k++) {
+		if (path_of(m, i[k], path, err))
 			return -1;
 		dm_emit_begin(p->emit, path, &none);
 		dm_emit_mark(p->emit, DM_PACK_DELETED, "y");
@@ -214,7 +216,8 @@ static int send_all(struct dm_pack *p, struct dm_err *err)
 	const unsigned char *todo = p->diff.todo;
 	uint32_t n = p->now->count, first;
 
-	if (send_deletions(p, err))
+	if (send_deletions(p, p->old, &p->diff.gone, err) ||
+	    send_deletions(p, p->now, &p->diff.cleared, err))
 		return -1;
 	for (uint32_t i = 1; i < n; i++) {
 		first = p->diff.first[i];

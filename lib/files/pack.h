@@ -12,6 +12,8 @@
  *	docker-migrate.deleted   on an empty file: the path is gone, with everything in it
  *	docker-migrate.patch     on a sparse file: what is in no run of data stays as it is in the
  *	                         target's file; the value is that file's size in decimal
+ *	docker-migrate.path      on a sparse file: its path, where that is longer than 99 bytes, since
+ *	                         libarchive cuts the one that it writes for a sparse file
  * Order: deletions; then folders before what is in them, and the first name of a file before its
  * other names; then folders that changed only by what is in them; "." last of all, always.
  */
@@ -49,6 +51,7 @@ struct dm_pack_stats {
 #define DM_PACK_OPAQUE "docker-migrate.opaque"
 #define DM_PACK_DELETED "docker-migrate.deleted"
 #define DM_PACK_PATCH "docker-migrate.patch"
+#define DM_PACK_PATH "docker-migrate.path"
 
 /*
  * Called with the archive's bytes, in order. Returns 0; -1 with err.

@@ -191,9 +191,14 @@ static int put(struct dm_unpack *u, struct archive *ar, struct archive_entry *e,
 /* Take over the entry's path. */
 static int get_path(struct dm_unpack *u, struct archive_entry *e, struct dm_err *err)
 {
-	const char *path = archive_entry_pathname(e);
-	size_t n = path ? strlen(path) : 0;
+	const char *path = archive_entry_pathname(e), *whole;
+	size_t n = path ? strlen(path) : 0, len;
 
+	whole = find_mark(e, DM_PACK_PATH, &len);
+	if (whole) {
+		path = whole;
+		n = strnlen(whole, len);
+	}
 	u->path[0] = '\0';
 	if (n > 1 && path[n - 1] == '/' && archive_entry_filetype(e) == AE_IFDIR)
 		n--;

@@ -116,7 +116,8 @@ static int target_name(const char *name, enum dm_tree_kind kind, const char *pat
 		if (kind == DM_TREE_PLAIN)
 			goto bad;
 		as = OPAQUE;
-	} else if (!strcmp(name, DM_PACK_WHITEOUT) || !strcmp(name, DM_PACK_PATCH)) {
+	} else if (!strcmp(name, DM_PACK_WHITEOUT) || !strcmp(name, DM_PACK_PATCH) ||
+		   !strcmp(name, DM_PACK_PATH)) {
 		return 0;
 	} else if (begins(name, DM_PACK_PREFIX) || strlen(name) >= NAME_ROOM ||
 		   (kind != DM_TREE_PLAIN && begins(name, OVERLAY) && !begins(name, ESCAPED))) {

@@ -97,8 +97,8 @@ static int to_run(const uint64_t f[FIELDS], unsigned seen, uint64_t after, struc
 
 	if (seen & 1u << 3 && f[3])
 		flags = (flags & ~(uint32_t)DM_PE_PRESENT) | DM_PE_PARENT;
-	if ((seen & 6) != 6 || f[1] % DM_PAGE || f[1] < after || pages == 0 ||
-	    pages > UINT32_MAX || f[1] > UINT64_MAX - pages * DM_PAGE)
+	if ((seen & 6) != 6 || f[1] % DM_PAGE || f[1] < after || pages == 0 || pages > UINT32_MAX ||
+	    f[1] > UINT64_MAX - pages * DM_PAGE)
 		return -1;
 	*run = (struct dm_run){f[1], (uint32_t)pages, flags};
 	return 0;

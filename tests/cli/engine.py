@@ -7,7 +7,9 @@ In FOLDER it keeps
   log              a line a request: METHOD PATH BODY, the path without the API's version
   images           a line for each image that is here: ID [NAME]; /images/load adds loaded ones
   inspect.json     if it is there: a container that exists from the start, with its volumes; if
-                   it has a TestCgroup, pause and unpause freeze and thaw that
+                   it has a TestCgroup, pause and unpause freeze and thaw that, and it is running
+                   as long as its process is; at-unpause is that one's status then, and the nft
+                   tables of its network namespace
   layers, volumes  the folders of containers and volumes that are made
 and reads at each request
   fail             lines METHOD PATTERN STATUS MESSAGE: requests that fail
@@ -21,6 +23,7 @@ import os
 import re
 import shutil
 import socketserver
+import subprocess
 import sys
 import threading
 import time
@@ -56,6 +59,14 @@ def freeze(cgroup, frozen):
                 return
         time.sleep(0.01)
     raise Refusal(500, "the cgroup does not change")
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return ") Z " not in f.read()
+    except FileNotFoundError:
+        return False
 
 
 class Engine:
@@ -94,6 +105,10 @@ class Engine:
             if name in line.split():
                 return line.split()[0]
         raise Refusal(404, f"No such image: {name}")
+
+    def tags(self, ident):
+        return [tag for line in self.read("images").splitlines() if line.split()[0] == ident
+                for tag in line.split()[1:]]
 
     def container(self, name):
         for c in self.containers.values():
@@ -145,6 +160,8 @@ class Engine:
             del self.containers[c["Id"]]
             return 204, None
         if verb == "json":
+            if c.get("TestCgroup") and not alive(state["Pid"]):
+                state["Running"] = state["Paused"] = False
             return 200, c
         if verb == "start":
             return self.start(c)
@@ -152,6 +169,12 @@ class Engine:
             if state["Paused"] == (verb == "pause"):
                 raise Refusal(409, f"the container is {'' if state['Paused'] else 'not '}paused")
             state["Paused"] = verb == "pause"
+            if verb == "unpause" and c.get("TestCgroup"):
+                with open(self.path("at-unpause"), "wb") as f:
+                    with open(f"/proc/{state['Pid']}/status", "rb") as status:
+                        f.write(status.read())
+                    f.write(subprocess.check_output(
+                        ["nsenter", "-n", "-t", str(state["Pid"]), "nft", "list", "tables"]))
             freeze(c.get("TestCgroup"), state["Paused"])
             return 204, None
         if verb == "update":
@@ -190,7 +213,8 @@ class Engine:
             self.image("/".join(parts[1:-1]))
             return 200, b"what docker save says\n"
         if parts[0] == "images" and parts[-1] == "json":
-            return 200, {"Id": self.image("/".join(parts[1:-1]))}
+            ident = self.image("/".join(parts[1:-1]))
+            return 200, {"Id": ident, "RepoTags": self.tags(ident)}
         if parts == ["images", "load"]:
             with open(self.path("images"), "a", encoding="utf-8") as f:
                 f.write(LOADED + " tiny:1\n")
@@ -273,8 +297,16 @@ class Server(socketserver.ThreadingUnixStreamServer):
         pass  # a client that goes away early is what some tests are about
 
 
+def follow(parent):
+    """End with the test that started this, however it ended."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 def main():
     socket, folder = sys.argv[1:]
+    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     Handler.engine = Engine(folder)
     Server(socket, Handler).serve_forever()
 

@@ -77,6 +77,7 @@ engine_start() {
 	rm -rf "$E" "$DM_STATE" "$DM_RUN" "$T/sock"
 	python=$(command -v python3) || { skip "$1" "no python3" && finish; }
 	mkdir "$E"
+	: >"$E/log"
 	echo "sha256:$(printf '1%.0s' {1..64}) tiny:1" >"$E/images"
 	[[ -z ${2:-} ]] || cp "$2" "$E/inspect.json"
 	"$python" "$ROOT/tests/cli/engine.py" "$T/sock" "$E" &
@@ -92,7 +93,13 @@ engine_start() {
 engine=
 
 engine_stop() {
-	[[ -z $engine ]] || { kill "$engine" && wait "$engine"; } 2>/dev/null
+	local pid rest=()
+	[[ -n $engine ]] || return 0
+	{ kill "$engine" && wait "$engine"; } 2>/dev/null
+	for pid in "${mine[@]}"; do
+		[[ $pid == "$engine" ]] || rest+=("$pid")
+	done
+	mine=(${rest[@]+"${rest[@]}"})
 	engine=
 }
 

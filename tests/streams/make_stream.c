@@ -82,8 +82,8 @@ static void config(struct dm_writer *w)
 	text(w, DM_CONFIG,
 	     json_pack("{s:i, s:{s:s, s:s, s:s, s:{s:s}, s:{s:{s:s}}}, s:o, s:I, s:s}", "format", 1,
 		       "inspect", "Id", SOURCE, "Name", name, "Image", IMAGE, "Config", "Image",
-		       "tiny:1", "HostConfig", "RestartPolicy", "Name", "always", "volumes", volumes,
-		       "memory", (json_int_t)memory, "tcp", "refuse"));
+		       "tiny:1", "HostConfig", "RestartPolicy", "Name", "always", "volumes",
+		       volumes, "memory", (json_int_t)memory, "tcp", "refuse"));
 }
 
 /* A number in a field of n bytes, the last of which stays NUL. */
@@ -144,7 +144,8 @@ static void setup(void)
 	}
 	tree(w, json_pack("{s:s, s:b}", "tree", "layer", "delta", 0), "hello", "from the source\n");
 	if (volume)
-		tree(w, json_pack("{s:s, s:b, s:s}", "tree", "volume", "delta", 0, "volume", volume),
+		tree(w,
+		     json_pack("{s:s, s:b, s:s}", "tree", "volume", "delta", 0, "volume", volume),
 		     "data", "of the volume\n");
 	end(w, false);
 }
@@ -184,7 +185,8 @@ static void add(struct dm_state *s, struct dm_object o, uint64_t addr, const voi
 /* The final state: page 2 of the four has changed since, and shmem has lost its second one. */
 static void final(void)
 {
-	static const struct dm_run runs[] = {{0x10000, 4, DM_PE_PRESENT}, {0x20000, 1, DM_PE_PRESENT}};
+	static const struct dm_run runs[] = {{0x10000, 4, DM_PE_PRESENT},
+					     {0x20000, 1, DM_PE_PRESENT}};
 	struct dm_writer *w = begin(DM_FINAL);
 	struct dm_state *s = dm_state_new(&err);
 	uint8_t digest[DM_DIGEST];

@@ -23,7 +23,7 @@ static int number(const char *text, uint64_t lo, uint64_t hi, uint64_t *out)
 
 TEST(numbers_are_decimal_digits_alone)
 {
-	static const char *const bad[] = {"",   " 1", "1 ", "+1",  "-1", "1x",
+	static const char *const bad[] = {"",	  " 1",	 "1 ",	"+1",  "-1", "1x",
 					  "0x10", "1e3", "1.0", "one", "--", "\n1"};
 	uint64_t v;
 
@@ -65,8 +65,9 @@ TEST(sizes_take_one_unit)
 		    {"5T", UINT64_C(5) << 40},
 		    {"16777215T", UINT64_C(16777215) << 40},
 		    {"18446744073709551615", UINT64_MAX}};
-	static const char *const bad[] = {"",  "K",   "1KB", "1 K", "1.5G", "-1", "+1K",
-					  "1P", "1KK", " 1K", "16777216T", "18446744073709551615K"};
+	static const char *const bad[] = {"",	  "K",	 "1KB",	      "1 K",
+					  "1.5G", "-1",	 "+1K",	      "1P",
+					  "1KK",  " 1K", "16777216T", "18446744073709551615K"};
 	uint64_t v;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
@@ -181,9 +182,19 @@ static json_t *parse(const char *text)
 
 TEST(json_is_one_object)
 {
-	static const char *const bad[] = {"", "[]", "1", "\"x\"", "{", "{}x", "{} {}", "{\"a\":1,}",
-					  "{\"a\":1,\"a\":2}", "{a:1}", "{\"a\":\"\xff\"}",
-					  "{\"a\":\"\\u0000\"}", "null"};
+	static const char *const bad[] = {"",
+					  "[]",
+					  "1",
+					  "\"x\"",
+					  "{",
+					  "{}x",
+					  "{} {}",
+					  "{\"a\":1,}",
+					  "{\"a\":1,\"a\":2}",
+					  "{a:1}",
+					  "{\"a\":\"\xff\"}",
+					  "{\"a\":\"\\u0000\"}",
+					  "null"};
 	json_t *o;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -213,8 +224,9 @@ TEST(json_that_is_too_deep_is_an_error)
 
 TEST(json_paths)
 {
-	json_t *o = parse("{\"a\":{\"b\":{\"s\":\"text\",\"n\":-7,\"t\":true,\"f\":false}},\"r\":1.5,"
-			  "\"l\":[1],\"e\":\"\"}");
+	json_t *o =
+		parse("{\"a\":{\"b\":{\"s\":\"text\",\"n\":-7,\"t\":true,\"f\":false}},\"r\":1.5,"
+		      "\"l\":[1],\"e\":\"\"}");
 
 	REQUIRE(o);
 	CHECK_STR(dm_json_str(o, "a.b.s", "?"), "text");
@@ -287,8 +299,8 @@ static int say(const char *text, char *out, size_t size)
 	close(saved);
 	close(fds[1]);
 	out[0] = '\0';
-	for (char more[4096]; (got = recv(fds[0], n ? more : out, n ? sizeof(more) : size - 1, 0)) > 0;
-	     n++)
+	for (char more[4096];
+	     (got = recv(fds[0], n ? more : out, n ? sizeof(more) : size - 1, 0)) > 0; n++)
 		if (n == 0)
 			out[got] = '\0';
 	close(fds[0]);

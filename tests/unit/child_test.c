@@ -59,7 +59,8 @@ TEST(ends_are_told_as_codes)
 	CHECK_INT(dm_child_wait(start(SHELL("exit 0"), NULL, -1, -1), "it", 20, &err), 0);
 	CHECK_INT(dm_child_wait(start(SHELL("exit 7"), NULL, -1, -1), "it", -1, &err), 7);
 	CHECK_INT(dm_child_wait(start(SHELL("kill -9 $$"), NULL, -1, -1), "it", 20, &err), 137);
-	CHECK_INT(dm_child_wait(start(SHELL("sleep 0.2; exit 3"), NULL, -1, -1), "it", 20, &err), 3);
+	CHECK_INT(dm_child_wait(start(SHELL("sleep 0.2; exit 3"), NULL, -1, -1), "it", 20, &err),
+		  3);
 	CHECK_INT(dm_child_wait(getpid(), "it", -1, &err), -1);
 	CHECK_STR(err.msg, "wait for it: No child processes");
 }
@@ -126,7 +127,8 @@ TEST(a_run_gathers_both_outputs)
 {
 	struct dm_buf out = {0};
 
-	CHECK_INT(dm_child_run(SHELL("echo one; echo two >&2; printf 'three\\n\\n\\n'"), 20, &out, &err),
+	CHECK_INT(dm_child_run(SHELL("echo one; echo two >&2; printf 'three\\n\\n\\n'"), 20, &out,
+			       &err),
 		  0);
 	CHECK_STR(out.data, "one\ntwo\nthree");
 	CHECK_INT(out.len, 13);
@@ -148,8 +150,8 @@ TEST(a_run_that_fails_tells_how_it_ended)
 {
 	struct dm_buf out = {0};
 
-	CHECK_INT(dm_child_run(SHELL("echo first; seq 10000; echo last words >&2; exit 5"), 20, &out,
-			       &err),
+	CHECK_INT(dm_child_run(SHELL("echo first; seq 10000; echo last words >&2; exit 5"), 20,
+			       &out, &err),
 		  -1);
 	CHECK(!strncmp(err.msg, "sh exited with 5: ", 18));
 	CHECK(strstr(err.msg, "last words") && !strstr(err.msg, "first"));
@@ -161,7 +163,8 @@ TEST(a_run_that_fails_tells_how_it_ended)
 
 TEST(descriptors_go_where_they_were_told)
 {
-	int in = memory_file("from outside", 12), out = memory_file("", 0), errs = memory_file("", 0);
+	int in = memory_file("from outside", 12), out = memory_file("", 0),
+	    errs = memory_file("", 0);
 	struct dm_child c = {.argv = SHELL("cat; echo out; echo err >&2"), .in = in, .out = out};
 	char *p;
 

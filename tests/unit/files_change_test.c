@@ -83,6 +83,17 @@ TEST(a_mounted_overlay_follows_another)
 	snprintf(root, sizeof(root), "%s/m1", t.base);
 	t.kind = DM_TREE_MERGED;
 	CHECK(same_trees(&t, "m1", "m2", "") == 0);
+	/* A new folder where the layer below has one; an attribute that overlayfs hides. */
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const cmds[] = {
+			"rm -rf c/a a/b b; mkdir -p c/a a b; echo b >a/b; mkdir b/c",
+			"setfattr -n trusted.overlay.mine -v 1 c", /* refused before Linux 6.7 */
+			"setfattr -x trusted.overlay.mine c"};
+
+		sh("cd %s/m1; { %s; } 2>/dev/null", t.base, cmds[i]);
+		CHECK(trees_pass(&t) == 0);
+		CHECK(same_trees(&t, "m1", "m2", "") == 0);
+	}
 	for (int i = 0; i < 40 && !test_failed; i++) {
 		for (unsigned n = roll(&d, 40); n > 0; n--)
 			random_change(&d);
@@ -345,6 +356,8 @@ TEST(what_could_not_be_read_is_not_built_on)
 	SEQUENCE("echo c >c", ":", "rm c; mkdir c; echo d >c/d", "mv c c1; echo f >c", ":",
 		 "rm c; mv c1 c", ":", ":");
 	SEQUENCE("mkdir c", "rmdir c", "mkdir c; echo e >c/e", "rm -r c", "mkdir c", ":");
+	/* Looked at for its content only, it changes its owner before that. */
+	SEQUENCE("echo z >z", ":", ":", "chown 1:1 z", ":", ":");
 	/* Two names of a file listed, one of them gone before it was read. */
 	SEQUENCE("head -c 200000 /dev/urandom >x; ln x y", "rm y", "cp x y; printf 1 >>y",
 		 "printf 1 | dd of=x conv=notrunc status=none", "printf 2 >>x; printf 2 >>y", ":");

@@ -26,13 +26,20 @@ static inline unsigned roll(struct dice *d, unsigned n)
 	return (unsigned)(d->state >> 33) % n;
 }
 
-/* A path out of few, so that they meet often: 1 to 3 names of a to e. */
-static inline void some_path(struct dice *d, char out[128])
-{
-	int n = snprintf(out, 128, "%s", d->root);
+enum { PATH_ROOM = 512 };
 
-	for (unsigned depth = 1 + roll(d, 3); depth > 0; depth--)
-		n += snprintf(out + n, 128 - (size_t)n, "/%c", 'a' + (char)roll(d, 5));
+/* A path out of few, so that they meet often: 1 to 3 names of a to e, and e is a long one. */
+static inline void some_path(struct dice *d, char out[PATH_ROOM])
+{
+	int n = snprintf(out, PATH_ROOM, "%s", d->root);
+
+	for (unsigned depth = 1 + roll(d, 3); depth > 0; depth--) {
+		char c = (char)('a' + roll(d, 5));
+
+		n += snprintf(out + n, PATH_ROOM - (size_t)n, "/%c", c);
+		if (c == 'e')
+			n += snprintf(out + n, PATH_ROOM - (size_t)n, "%0110d", 5);
+	}
 }
 
 static inline void some_bytes(struct dice *d, const char *path, int flags)
@@ -141,7 +148,7 @@ static inline void add_name(struct dice *d, const char *path, const char *other)
 /* Make one random change; many of them fail, which is fine. */
 static inline void random_change(struct dice *d)
 {
-	char path[128], other[128];
+	char path[PATH_ROOM], other[PATH_ROOM];
 
 	some_path(d, path);
 	some_path(d, other);

@@ -194,7 +194,8 @@ TEST(only_pages_that_differ_from_what_is_held_go_out)
 	CHECK_INT(send_dump(&tasks, held, &count), 0);
 	CHECK(count.seen == 7 && count.sent == 2 && count.zeros == 0);
 	CHECK_INT(count_lines("pages of "), 2);
-	CHECK(strstr(heard.text, pages_line(parts[0].o, parts[0].runs[0].addr + DM_PAGE, then + 1, 1)));
+	CHECK(strstr(heard.text,
+		     pages_line(parts[0].o, parts[0].runs[0].addr + DM_PAGE, then + 1, 1)));
 	CHECK(strstr(heard.text,
 		     pages_line(parts[0].o, parts[0].runs[1].addr + DM_PAGE, then + 4, 1)));
 	CHECK(strstr(heard.text, digest_line(parts, 2)));

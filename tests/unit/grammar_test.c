@@ -45,7 +45,8 @@ static bool taken(const char *s)
 			return false;
 		err.code = DM_OK;
 		if (kind)
-			bad = dm_grammar_segment(&g, (enum dm_segment_kind)(kind - raw_kinds + 1), &err);
+			bad = dm_grammar_segment(&g, (enum dm_segment_kind)(kind - raw_kinds + 1),
+						 &err);
 		else if (type)
 			bad = dm_grammar_record(&g, (uint16_t)(type - raw_types + DM_CONFIG), &err);
 		else
@@ -224,7 +225,7 @@ TEST(unknown_kinds_of_segments_have_no_place)
 
 TEST(an_abort_may_come_anywhere)
 {
-	static const char *const before[] = {"S",    "Sc",     "Scij",  "Sctu",  "ScER",
+	static const char *const before[] = {"S",      "Sc",   "Scij",	"Sctu",	  "ScER",
 					     "ScERrp", "ScED", "ScEFf", "ScEFrqg"};
 
 	for (size_t k = 0; k < sizeof(before) / sizeof(*before); k++) {

@@ -14,10 +14,9 @@ static struct dm_err err;
 
 enum { OBJECTS = 7, PAGES = 300 };
 
-static const struct dm_object ids[OBJECTS] = {{DM_SHMEM, 5},	    {DM_PROCESS, 7},
-					      {DM_PROCESS, 1},	    {DM_SHMEM, 7},
-					      {DM_PROCESS, UINT64_MAX}, {DM_SHMEM, 0},
-					      {DM_PROCESS, 300}};
+static const struct dm_object ids[OBJECTS] = {
+	{DM_SHMEM, 5}, {DM_PROCESS, 7},	 {DM_PROCESS, 1}, {DM_SHMEM, 7}, {DM_PROCESS, UINT64_MAX},
+	{DM_SHMEM, 0}, {DM_PROCESS, 300}};
 
 /* What is held, page by page; 0: not held. */
 static uint64_t table[OBJECTS][PAGES];

@@ -57,7 +57,8 @@ static inline bool image_load(const char *folder, struct dm_object o, struct ima
 	size_t len;
 	int fd;
 
-	snprintf(name, sizeof(name), o.kind == DM_PROCESS ? "pagemap-%llu.img" : "pagemap-shmem-%llu.img",
+	snprintf(name, sizeof(name),
+		 o.kind == DM_PROCESS ? "pagemap-%llu.img" : "pagemap-shmem-%llu.img",
 		 (unsigned long long)o.id);
 	fd = image_open(folder, name);
 	if (fd < 0)
@@ -119,7 +120,8 @@ static inline bool image_page(const char *folder, struct dm_object o, uint64_t a
 			uint64_t slot = e->slot + (addr - e->addr) / DM_PAGE;
 			int fd;
 
-			snprintf(path, sizeof(path), "pages-%llu.img", (unsigned long long)m->pages_id);
+			snprintf(path, sizeof(path), "pages-%llu.img",
+				 (unsigned long long)m->pages_id);
 			fd = image_open(folder, path);
 			found = pread(fd, page, DM_PAGE, (off_t)(slot * DM_PAGE)) == DM_PAGE;
 			close(fd);

@@ -81,7 +81,8 @@ TEST(short_writes_and_interrupts_are_gone_over)
 		_exit(dm_write_full(fds[1], a, MUCH) ? 1 : 0);
 	}
 	close(fds[1]);
-	for (ssize_t n; got < MUCH && (n = read(fds[0], b + got, 1 + pick(50000))) > 0; usleep(100)) {
+	for (ssize_t n; got < MUCH && (n = read(fds[0], b + got, 1 + pick(50000))) > 0;
+	     usleep(100)) {
 		if (n > (ssize_t)(MUCH - got))
 			break;
 		got += (size_t)n;
@@ -126,7 +127,8 @@ TEST(files_are_read_whole_up_to_a_cap)
 			p = dm_read_file(dir, "f", caps[i], &len, &err);
 			if (n > caps[i]) {
 				if (p)
-					TEST_BAD("%zu bytes are read with a cap of %zu", n, caps[i]);
+					TEST_BAD("%zu bytes are read with a cap of %zu", n,
+						 caps[i]);
 				else
 					CHECK(strstr(err.msg, "read f: larger than "));
 			} else if (!p || len != n || memcmp(p, data, n) || p[n]) {

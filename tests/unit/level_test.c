@@ -28,7 +28,8 @@ TEST(look_ups_agree_with_a_table_while_it_grows)
 				size_t page = pick(3) ? pick(PAGES) : at < PAGES ? at - pick(2) : 0;
 
 				slot = UINT64_MAX;
-				CHECK_INT(dm_level_find(&l, page * DM_PAGE, &slot), ~table[page] != 0);
+				CHECK_INT(dm_level_find(&l, page * DM_PAGE, &slot),
+					  ~table[page] != 0);
 				CHECK_INT(slot, table[page]);
 			}
 		}

@@ -86,14 +86,14 @@ TEST(entries_of_today_and_of_old)
 	struct dm_pagemap p;
 
 	head(300);
-	entry(0x1000, 2, NONE, DM_PE_PRESENT, NONE);		   /* CRIU before 4.0 */
-	entry(0x8000, 1, NONE, DM_PE_PRESENT | DM_PE_LAZY, 1);	   /* today */
-	entry(0x9000, 7, NONE, DM_PE_PARENT, 3);		   /* the newer count counts */
-	entry(0x20000, 1, 1, NONE, NONE);			   /* the oldest: in_parent alone */
-	entry(0x21000, 1, 0, NONE, NONE);			   /* ... and present */
-	entry(0x22000, 1, NONE, NONE, NONE);			   /* ... without any flag */
-	entry(0x30000, 1, 1, DM_PE_PARENT, 1);			   /* both ways, as we write it */
-	entry(0x31000, 1, 1, DM_PE_PRESENT, NONE);		   /* in_parent speaks louder */
+	entry(0x1000, 2, NONE, DM_PE_PRESENT, NONE);	       /* CRIU before 4.0 */
+	entry(0x8000, 1, NONE, DM_PE_PRESENT | DM_PE_LAZY, 1); /* today */
+	entry(0x9000, 7, NONE, DM_PE_PARENT, 3);	       /* the newer count counts */
+	entry(0x20000, 1, 1, NONE, NONE);		       /* the oldest: in_parent alone */
+	entry(0x21000, 1, 0, NONE, NONE);		       /* ... and present */
+	entry(0x22000, 1, NONE, NONE, NONE);		       /* ... without any flag */
+	entry(0x30000, 1, 1, DM_PE_PARENT, 1);		       /* both ways, as we write it */
+	entry(0x31000, 1, 1, DM_PE_PRESENT, NONE);	       /* in_parent speaks louder */
 	entry(0x7ffffffff000, 1, NONE, 0, 1);
 	REQUIRE(parse(&p) == 0);
 	CHECK_INT(p.pages_id, 300);
@@ -209,11 +209,13 @@ TEST(a_change_of_every_byte_is_refused_or_read_safely)
 			image[at] ^= (uint8_t)v;
 			if (parse(&p) == 0) {
 				for (size_t i = 0; i < p.n; i++)
-					CHECK(p.runs[i].pages > 0 && p.runs[i].addr % DM_PAGE == 0 &&
-					      (i == 0 || p.runs[i].addr >=
-								 p.runs[i - 1].addr +
-									 (uint64_t)p.runs[i - 1].pages *
-										 DM_PAGE));
+					CHECK(p.runs[i].pages > 0 &&
+					      p.runs[i].addr % DM_PAGE == 0 &&
+					      (i == 0 ||
+					       p.runs[i].addr >=
+						       p.runs[i - 1].addr +
+							       (uint64_t)p.runs[i - 1].pages *
+								       DM_PAGE));
 				CHECK(at >= 8);
 				dm_pagemap_free(&p);
 			}
@@ -251,15 +253,15 @@ TEST(entries_that_are_wrong)
 	static const struct {
 		int64_t f[5];
 	} bad[] = {
-		{{NONE, 1, NONE, 4, 1}},	     /* no address */
-		{{0x1000, NONE, NONE, 4, 1}},	     /* no count of old */
-		{{0x1001, 1, NONE, 4, 1}},	     /* in the middle of a page */
+		{{NONE, 1, NONE, 4, 1}},      /* no address */
+		{{0x1000, NONE, NONE, 4, 1}}, /* no count of old */
+		{{0x1001, 1, NONE, 4, 1}},    /* in the middle of a page */
 		{{0x1800, 1, NONE, 4, 1}},
-		{{0x1000, 0, NONE, 4, NONE}},	     /* no pages */
+		{{0x1000, 0, NONE, 4, NONE}}, /* no pages */
 		{{0x1000, 1, NONE, 4, 0}},
 		{{0x1000, 1, NONE, 4, 0x100000000}}, /* too many */
 		{{0x1000, 0x100000000, NONE, 4, NONE}},
-		{{-0x1000, 2, NONE, 4, 2}},	     /* over the end of all addresses */
+		{{-0x1000, 2, NONE, 4, 2}}, /* over the end of all addresses */
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -301,24 +303,24 @@ TEST(messages_that_are_malformed)
 
 	CHECK(!REFUSED(GOOD));
 	CHECK(REFUSED(""));
-	CHECK(REFUSED(GOOD "\x20"));			     /* a key without its value */
-	CHECK(REFUSED(GOOD "\x20\x80"));		     /* a varint that does not end */
-	CHECK(REFUSED(GOOD "\x80"));			     /* as a key */
+	CHECK(REFUSED(GOOD "\x20"));	 /* a key without its value */
+	CHECK(REFUSED(GOOD "\x20\x80")); /* a varint that does not end */
+	CHECK(REFUSED(GOOD "\x80"));	 /* as a key */
 	CHECK(!REFUSED(GOOD "\x20\x84\x80\x80\x80\x80\x80\x80\x80\x80\x00")); /* ten bytes */
 	CHECK(REFUSED(GOOD "\x20\x84\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"));
-	CHECK(!REFUSED(GOOD "\x78\x05"));		     /* field 15: of the future */
-	CHECK(!REFUSED(GOOD "\x7a\x03\x61\x62\x63"));	     /* bytes */
+	CHECK(!REFUSED(GOOD "\x78\x05"));	      /* field 15: of the future */
+	CHECK(!REFUSED(GOOD "\x7a\x03\x61\x62\x63")); /* bytes */
 	CHECK(REFUSED(GOOD "\x7a\x04\x61\x62\x63"));
 	CHECK(REFUSED(GOOD "\x7a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"));
 	CHECK(!REFUSED(GOOD "\x79\x01\x02\x03\x04\x05\x06\x07\x08"));
 	CHECK(REFUSED(GOOD "\x79\x01\x02\x03\x04\x05\x06\x07"));
 	CHECK(!REFUSED(GOOD "\x7d\x01\x02\x03\x04"));
 	CHECK(REFUSED(GOOD "\x7d\x01\x02\x03"));
-	CHECK(REFUSED(GOOD "\x7b"));			     /* groups */
+	CHECK(REFUSED(GOOD "\x7b")); /* groups */
 	CHECK(REFUSED(GOOD "\x7c"));
 	CHECK(REFUSED(GOOD "\x7e"));
 	CHECK(REFUSED(GOOD "\x7f"));
-	CHECK(bytes_refused(big, sizeof(big)));		     /* longer than any message */
+	CHECK(bytes_refused(big, sizeof(big))); /* longer than any message */
 	head(1);
 	dm_put32(image + len, UINT32_MAX);
 	len += 4;
@@ -327,12 +329,23 @@ TEST(messages_that_are_malformed)
 
 TEST(names_of_pagemaps)
 {
-	static const char *const no[] = {"pagemap-.img",	"pagemap-1.im",	 "pagemap-1.imgx",
-					 "pagemap-x.img",	"pagemap-shmem-.img", "pages-1.img",
-					 "pagemap-1",		"xpagemap-1.img", "pagemap-1.img ",
-					 "pagemap-shmem-x.img", "pagemap--1.img", "pagemap-+1.img",
-					 "pagemap- 1.img",	"pagemap-01.img", "",
-					 "pagemap-shmem- 1.img", "pagemap-18446744073709551616.img"};
+	static const char *const no[] = {"pagemap-.img",
+					 "pagemap-1.im",
+					 "pagemap-1.imgx",
+					 "pagemap-x.img",
+					 "pagemap-shmem-.img",
+					 "pages-1.img",
+					 "pagemap-1",
+					 "xpagemap-1.img",
+					 "pagemap-1.img ",
+					 "pagemap-shmem-x.img",
+					 "pagemap--1.img",
+					 "pagemap-+1.img",
+					 "pagemap- 1.img",
+					 "pagemap-01.img",
+					 "",
+					 "pagemap-shmem- 1.img",
+					 "pagemap-18446744073709551616.img"};
 	struct dm_object o;
 	char out[DM_NAME_MAX + 1];
 

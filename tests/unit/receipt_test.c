@@ -121,8 +121,8 @@ TEST(a_record_of_another_boot_is_stale)
 /* Whether a receipt with key changed to value (NULL: left out) is believed. */
 static int known(struct dm_record *r, const char *key, const char *value)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "receipt", "result", "state", "running",
-			      "id", "m-1", "machine", "M", "boot", "B", "nonce", "N");
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "receipt", "result", "state",
+			      "running", "id", "m-1", "machine", "M", "boot", "B", "nonce", "N");
 	int ret;
 
 	if (key && value)

@@ -181,7 +181,11 @@ TEST(a_terminal_is_refused_and_leaves_no_trace)
 
 TEST(a_damaged_journal_is_told)
 {
-	static const char *const digests[] = {"", "0", "0123", "zz", "0123456789abcdef0123456789abcde",
+	static const char *const digests[] = {"",
+					      "0",
+					      "0123",
+					      "zz",
+					      "0123456789abcdef0123456789abcde",
 					      "0123456789abcdef0123456789abcdeg"};
 	int fd = memory_file("", 0);
 

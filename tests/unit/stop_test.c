@@ -182,7 +182,8 @@ TEST(the_prediction_grows_with_memory_and_with_what_is_to_go)
 	CHECK(dm_stop_predict(0, 1 << 20, 0) > dm_stop_predict(0, 1 << 10, 0));
 	CHECK(dm_stop_predict(0, 1 << 20, 1e6) > dm_stop_predict(0, 1 << 20, 1e9));
 	/* 1 GiB at 1 GiB a second is a second */
-	CHECK_INT((dm_stop_predict(0, 1 << 18, 1 << 30) - dm_stop_predict(0, 0, 1 << 30)) * 1000 + 0.5,
+	CHECK_INT((dm_stop_predict(0, 1 << 18, 1 << 30) - dm_stop_predict(0, 0, 1 << 30)) * 1000 +
+			  0.5,
 		  1000);
 }
 
@@ -190,8 +191,9 @@ TEST(the_prediction_grows_with_memory_and_with_what_is_to_go)
 TEST(sequences_by_chance_end)
 {
 	for (int i = 0; i < 5000; i++) {
-		struct dm_stop s = i % 2 ? seed(1 + (uint32_t)pick(20))
-					 : budget(0.1 + (double)pick(30) / 10, 1 + (uint32_t)pick(20));
+		struct dm_stop s =
+			i % 2 ? seed(1 + (uint32_t)pick(20))
+			      : budget(0.1 + (double)pick(30) / 10, 1 + (uint32_t)pick(20));
 		uint32_t rounds = 0;
 		const char *why = NULL;
 
