@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "container/container.h"
 #include "container/have.h"
 #include "handover/receipt.h"
 #include "restore/install.h"
@@ -175,6 +176,24 @@ static void give_up(struct dm_receive *r, const struct dm_err *why)
 	json_decref(receipt);
 }
 
+/* A process that is woken by the restore (sleep(1) of busybox, for one) may have ended it at once. */
+static void say_outcome(struct dm_engine *e, const char *id)
+{
+	struct dm_container c;
+	struct dm_err err;
+
+	if (dm_container_load(e, id, &c, &err)) {
+		dm_say("container %.12s was restored; %s", id, err.msg);
+		return;
+	}
+	if (c.running)
+		dm_say("container %s runs here", c.name);
+	else
+		dm_say("container %s was restored, but has ended since, with exit code %lld",
+		       c.name, dm_json_int(c.inspect, "State.ExitCode", -1));
+	dm_container_free(&c);
+}
+
 static int receive(struct dm_engine *e, const struct options *o, struct dm_err *err)
 {
 	struct dm_receive *r = dm_receive_new(e, o->stage, err);
@@ -193,7 +212,7 @@ static int receive(struct dm_engine *e, const struct options *o, struct dm_err *
 	if (receipt)
 		ret = dm_receipt_print(receipt, err);
 	json_decref(receipt);
-	dm_say("container %.12s runs", got->container.id);
+	say_outcome(e, got->container.id);
 out:
 	dm_receive_free(r);
 	return ret;

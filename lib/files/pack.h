@@ -64,9 +64,10 @@ typedef int dm_pack_write_fn(void *ctx, const void *bytes, size_t len, struct dm
  * tree unless opts->frozen is set. *now becomes what the target has once it has applied the
  * archive; it is the caller's, to be freed with dm_manifest_free().
  *
- * The first file read after being changed is written back to disk first, so that a store through
- * a shared mapping shows in its times from then on. A frozen pass does not do that: what it
- * leaves in *now may only serve as old while the container stays frozen.
+ * A file is written back to disk before it is read, so that a store through a shared mapping shows
+ * in its times from then on. A frozen pass does not do that: what it leaves in *now may only serve
+ * as old while the container stays frozen. What changed in the last 0.2 s before it was read is
+ * taken for changed in the next pass; of its content only changed blocks go then.
  *
  * Returns 0 with *stats; -1 with err (DM_UNFIT: a file that cannot be carried, named) and *now
  * NULL. After a failure the archive is without its end.

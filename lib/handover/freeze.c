@@ -52,20 +52,25 @@ static int cut(const struct dm_container *c, bool open, struct dm_err *err)
 	return ret;
 }
 
-/* What the engine says now under key, "State.Paused" for one. Returns 1 or 0; -1 with err. */
-static int state(struct dm_engine *e, const struct dm_container *c, const char *key,
-		 struct dm_err *err)
+enum dm_presence dm_presence(struct dm_engine *e, const struct dm_container *c, struct dm_err *err)
 {
+	enum dm_presence p = DM_STOPPED;
 	char path[300];
 	json_t *now;
-	int ret;
+	int status;
 
 	snprintf(path, sizeof(path), "/containers/%s/json", c->id);
-	if (dm_engine_do(e, "GET", path, NULL, CALL_SECONDS, &now, err))
-		return -1;
-	ret = dm_json_true(now, key);
+	status = dm_engine_call(e, "GET", path, NULL, CALL_SECONDS, &now, err);
+	if (status == 404)
+		return DM_GONE;
+	if (status != 200)
+		return DM_PRESENCE_ERROR;
+	if (dm_json_true(now, "State.Paused"))
+		p = DM_PAUSED;
+	else if (dm_json_true(now, "State.Running"))
+		p = DM_RUNS;
 	json_decref(now);
-	return ret;
+	return p;
 }
 
 /* Pause it at a moment when nothing is in it that a dump would lose; since is when it began. */
@@ -121,23 +126,41 @@ static int may_be_frozen(struct dm_record *r, json_t **freezing, struct dm_err *
 	return n < 0 ? -1 : n == 0;
 }
 
+/* Unpause it; one that is being killed or removed meanwhile may come to its end instead. */
+static int unpause(struct dm_engine *e, const struct dm_container *c, enum dm_presence *p,
+		   struct dm_err *err)
+{
+	double end = dm_now() + EXIT_SECONDS;
+	struct dm_err ignored;
+
+	while (verb(e, c, "unpause", NULL, err)) {
+		nap(200);
+		*p = dm_presence(e, c, &ignored);
+		if (*p != DM_PAUSED && *p != DM_PRESENCE_ERROR)
+			return 0;
+		if (dm_now() > end)
+			return -1;
+	}
+	return 0;
+}
+
 int dm_thaw(struct dm_engine *e, const struct dm_container *c, struct dm_record *r,
 	    struct dm_err *err)
 {
 	json_t *freezing = NULL, *policy;
 	int n = may_be_frozen(r, &freezing, err), ret = -1;
+	enum dm_presence p;
 
 	if (n <= 0) /* never frozen, or thawed already: at most the claim is left */
 		return n < 0 ? -1 : dm_record_unclaim(r, c->id, err);
 	if (dm_record_event(r, "thawing", NULL, err))
 		goto out;
-	if (c->pid && cut(c, true, err))
-		goto out;
-	n = state(e, c, "State.Paused", err);
-	if (n < 0 || (n == 1 && verb(e, c, "unpause", NULL, err)))
+	p = dm_presence(e, c, err);
+	if (p == DM_PRESENCE_ERROR || ((p == DM_RUNS || p == DM_PAUSED) && cut(c, true, err)) ||
+	    (p == DM_PAUSED && unpause(e, c, &p, err)))
 		goto out;
 	policy = json_object_get(freezing, "restart");
-	if (policy && set_restart(e, c, json_incref(policy), err))
+	if (p != DM_GONE && policy && set_restart(e, c, json_incref(policy), err))
 		goto out;
 	ret = dm_record_event(r, "thawed", NULL, err) || dm_record_unclaim(r, c->id, err) ? -1 : 0;
 out:
@@ -151,12 +174,14 @@ out:
 static int wait_exit(struct dm_engine *e, const struct dm_container *c, struct dm_err *err)
 {
 	double end = dm_now() + EXIT_SECONDS;
-	int n;
+	enum dm_presence p;
 
 	do {
-		n = state(e, c, "State.Running", err);
-		if (n <= 0)
-			return n;
+		p = dm_presence(e, c, err);
+		if (p == DM_PRESENCE_ERROR)
+			return -1;
+		if (p == DM_GONE || p == DM_STOPPED)
+			return 0;
 		nap(20);
 	} while (dm_now() < end);
 	return dm_fail(err, DM_FAILURE, "container %s: it does not end", c->name);
@@ -188,13 +213,17 @@ int dm_release(struct dm_engine *e, const struct dm_container *c, struct dm_reco
 	       char name[256], struct dm_err *err)
 {
 	struct dm_err ignored;
+	enum dm_presence p;
 	char path[400];
 
 	snprintf(name, 256, "%.200s.migrated-%.12s", c->name, c->id);
-	if (dm_record_event(r, "releasing", json_pack("{s:s}", "name", name), err) ||
-	    set_restart(e, c, json_pack("{s:s}", "Name", "no"), err))
+	p = dm_presence(e, c, err);
+	if (p == DM_PRESENCE_ERROR ||
+	    dm_record_event(r, "releasing", json_pack("{s:s}", "name", name), err))
 		goto fail;
-	if (c->pid) {
+	if (p != DM_GONE && set_restart(e, c, json_pack("{s:s}", "Name", "no"), err))
+		goto fail;
+	if (p == DM_RUNS || p == DM_PAUSED) {
 		if (cut(c, false, err) || dm_cgroup_kill(&c->cgroup, SIGKILL, err))
 			goto fail;
 		verb(e, c, "unpause", NULL,
@@ -202,12 +231,12 @@ int dm_release(struct dm_engine *e, const struct dm_container *c, struct dm_reco
 		if (wait_exit(e, c, err))
 			goto fail;
 	}
-	if (strncmp(c->name + strlen(c->name) - strnlen(c->name, 12), c->id, 12)) {
+	if (p != DM_GONE && !strstr(c->name, ".migrated-")) {
 		snprintf(path, sizeof(path), "rename?name=%s", name);
 		if (verb(e, c, path, NULL, err))
 			goto fail;
 	}
-	if (leave_networks(e, c, err))
+	if (p != DM_GONE && leave_networks(e, c, err))
 		goto fail;
 	if (dm_record_event(r, "released", NULL, err) || dm_record_unclaim(r, c->id, err))
 		goto fail;

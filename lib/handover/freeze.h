@@ -19,6 +19,14 @@
 #include "engine/docker.h"
 #include "handover/record.h"
 
+/* What there is of a container now; it may have been stopped or removed since it was looked up. */
+enum dm_presence { DM_PRESENCE_ERROR, DM_GONE, DM_STOPPED, DM_RUNS, DM_PAUSED };
+
+/*
+ * Ask the engine for it. Returns DM_PRESENCE_ERROR with err when it does not answer.
+ */
+enum dm_presence dm_presence(struct dm_engine *e, const struct dm_container *c, struct dm_err *err);
+
 /*
  * Freeze c. A process that docker exec or a health check runs in it is waited for, thawed, for a
  * few seconds. Returns 0; -1 with err, and the container may be half frozen: dm_thaw() mends it.

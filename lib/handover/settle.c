@@ -16,17 +16,17 @@
 /* A stage of ours may be in the middle of a dump: it is waited for. */
 enum { LINE_MAX_BYTES = 64 << 10, LOCK_SECONDS = 900, ASK_SECONDS = 60 };
 
-/* The container runs on here: the line that says so, with why. */
-static int rolled_back(struct dm_err *err, const char *name, const char *why)
-{
-	return dm_fail(err, DM_ROLLED_BACK, "container %s runs on here: %s", name, why);
-}
-
+/* Let it run on, and say what there is of it now, with why. */
 static int thaw(struct dm_settle *s, const char *why, struct dm_err *err)
 {
-	const char *name = s->container->name;
-
+	static const char *const now[] = {
+		[DM_GONE] = "is gone here",
+		[DM_STOPPED] = "is stopped here (docker start starts it)",
+		[DM_RUNS] = "runs on here",
+		[DM_PAUSED] = "is paused here, but not by this migration",
+	};
 	char standing[DM_WORD_MAX];
+	enum dm_presence p;
 
 	/* if nothing is decided yet, a stage to come must not freeze it again */
 	if (dm_record_decide(s->record, "thaw", standing, err) < 0 ||
@@ -35,11 +35,10 @@ static int thaw(struct dm_settle *s, const char *why, struct dm_err *err)
 		return -1;
 	dm_record_event(s->record, "settled", json_pack("{s:s, s:s}", "as", "thawed", "why", why),
 			err);
-	if (!s->container->running)
-		return dm_fail(err, DM_ROLLED_BACK,
-			       "container %s is here, but stopped (docker start starts it): %s",
-			       name, why);
-	return rolled_back(err, name, why);
+	p = dm_presence(s->engine, s->container, err);
+	if (p == DM_PRESENCE_ERROR)
+		return -1;
+	return dm_fail(err, DM_ROLLED_BACK, "container %s %s: %s", s->container->name, now[p], why);
 }
 
 /* Whether it was settled before. Returns 1 when there is nothing to do: then *ret is the answer. */

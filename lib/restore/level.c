@@ -65,8 +65,8 @@ uint64_t dm_level_append(struct dm_level *l, uint64_t addr, uint32_t count, stru
 	}
 	if (grow(l, count, err))
 		return UINT64_MAX;
+	last = l->n ? &l->e[l->n - 1] : NULL; /* it may have moved */
 	if (last && addr == end && last->pages <= UINT32_MAX - count) {
-		last = &l->e[l->n - 1];
 		last->pages += count;
 		if (l->at == l->n) /* a look-up had gone past it */
 			l->at--;

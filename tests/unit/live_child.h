@@ -21,7 +21,7 @@ static uint64_t inode[AREAS];
 
 static inline uint64_t base(enum what a)
 {
-	return UINT64_C(0x10000000000) + (uint64_t)a * UINT64_C(0x10000000000);
+	return UINT64_C(0x200000000000) + (uint64_t)a * UINT64_C(0x10000000000);
 }
 
 static inline uint8_t *at(enum what a, size_t page)
