@@ -10,10 +10,11 @@ id=$(printf 'ab%.0s' {1..32})
 ct=/containers/$id
 export PATH=$BUILD:$PATH
 
-# The container has no process that is told of, so neither cgroups nor networks are touched.
-container() { # RUNNING
+# The container has stopped meanwhile, so neither cgroups nor networks are touched; source.sh has one
+# that runs.
+container() { # PAUSED
 	cat <<-END
-		{"Id": "$id", "Name": "/victim", "State": {"Running": $1, "Paused": true, "Pid": 0},
+		{"Id": "$id", "Name": "/victim", "State": {"Running": $1, "Paused": $1, "Pid": 0},
 		 "HostConfig": {"RestartPolicy": {"Name": "no"}},
 		 "NetworkSettings": {"Networks": {"bridge": {}, "my net": {}}}}
 	END
@@ -26,9 +27,9 @@ r_failed="{\"receipt\":\"result\",\"state\":\"failed\",\"reason\":\"no room left
 r_refused="{\"receipt\":\"result\",\"state\":\"refused\",$target}"
 r_starting="{\"receipt\":\"result\",\"state\":\"starting\",$target}"
 
-# frozen [DECISION]: a record as the stages leave it, the container paused
+# frozen [DECISION]: a record as the stages leave it
 frozen() {
-	container true >"$T/inspect"
+	container false >"$T/inspect"
 	engine_start "dm-rollback" "$T/inspect"
 	record=$DM_STATE/source/m-1
 	mkdir -p "$record" && chmod 700 "$record"
@@ -63,7 +64,7 @@ requests() {
 	fi
 }
 thawed() {
-	requests "... it is thawed, with its restart policy" "POST $ct/unpause" \
+	requests "... it gets its restart policy back" \
 		"POST $ct/update {\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}}"
 	journal thawing thawed settled
 }
@@ -108,7 +109,7 @@ for line in failed refused; do
 	frozen last
 	answers "$r_hello" "${!answer}"
 	expect 5 "$line" rollback
-	says "... is told" 'container victim runs on here: (no room left|the target did not take it)$'
+	says "... is told" 'container victim is stopped here \(docker start starts it\): (no room left|the target did not take it)$'
 	thawed
 	decided last
 done
@@ -162,7 +163,7 @@ for wrong in "${r_running/\"N\"/\"X\"}" "${r_running/\"M\"/\"X\"}" "${r_running/
 	frozen
 	answers "$r_hello" "${wrong/running/failed}"
 	expect 5 "failed, from another, before LAST: it is thawed for another reason" rollback
-	says "... is told" 'runs on here: the move did not come to its end'
+	says "... is told" 'is stopped here .*: the move did not come to its end'
 done
 frozen last
 answers "$r_running"
@@ -269,7 +270,7 @@ done
 # The operator's word.
 frozen last
 expect 5 "--thaw" rollback --thaw
-says "... is told" 'runs on here: the operator said so'
+says "... is told" 'is stopped here .*: the operator said so'
 thawed
 decided last
 frozen
@@ -293,19 +294,31 @@ done
 expect 3 "of an unknown container" timeout 60 dm-rollback --id m-1 nobody
 says "... is told" 'container nobody: there is none of that name'
 
-# A container that was never frozen, or has ended, or was claimed by another migration.
+# A container that was never frozen, or is gone, or was claimed by another migration.
 frozen
 sed -i 2,3d "$record/journal"
 expect 5 "nothing, and it was never frozen" rollback
 untouched
 decided thaw
-container false >"$T/inspect"
+container true >"$T/inspect"
 engine_start "dm-rollback" "$T/inspect"
 mkdir -p "$record" && chmod 700 "$record"
-echo '{"event":"freezing","time":2.5,"restart":{"Name":"no"}}' >"$record/journal"
 answers
-expect 5 "nothing, and the container has ended" rollback
-says "... is told" 'container victim is here, but stopped'
+expect 5 "nothing, and it was paused by somebody else" rollback
+says "... is told" 'container victim is paused here, but not by this migration: '
+untouched
+frozen
+echo "GET ^$ct/json 404 No such container" >"$E/fail"
+expect 5 "nothing, and the container is gone" rollback
+says "... is told" 'container victim is gone here: '
+untouched
+journal thawing thawed settled
+frozen last
+echo "GET ^$ct/json 404 No such container" >"$E/fail"
+answers "$r_hello" "$r_running"
+expect 0 "running, and the container is gone here" rollback
+untouched
+journal releasing released settled
 frozen
 mkdir -m 700 "$DM_STATE/claims"
 ln -s m-1 "$DM_STATE/claims/$id"
@@ -318,18 +331,20 @@ expect 5 "a thaw" rollback
 check "... leaves another's claim" [ -L "$DM_STATE/claims/$id" ]
 
 # The engine fails on the way: nothing is said to be settled, and the next try goes on.
-for path in unpause update; do
-	frozen
-	echo "POST /$path\$ 500 not today" >"$E/fail"
-	expect 1 "a thaw that fails at $path" rollback
-	says "... is told" "thaw: engine: POST $ct/$path: 500: not today"
-	check "... is not settled" sh -c "! grep -qE 'settled|thawed' '$record/journal'"
-	rm "$E/fail"
-	expect 5 "the next try" rollback --settle
-	check "... ends it" grep -q '"event":"settled"' "$record/journal"
-	check "... it runs, with its restart policy" sh -c "grep -v '^GET' '$E/log' | tail -n 1 |
-		grep -q on-failure && [ \$(grep -c unpause '$E/log') -ge 1 ]"
-done
+frozen
+echo 'POST /update$ 500 not today' >"$E/fail"
+expect 1 "a thaw that fails" rollback
+says "... is told" "thaw: engine: POST $ct/update: 500: not today"
+check "... is not settled" sh -c "! grep -qE 'settled|thawed' '$record/journal'"
+rm "$E/fail"
+expect 5 "the next try" rollback --settle
+check "... ends it" grep -q '"event":"settled"' "$record/journal"
+check "... with its restart policy" sh -c "grep -v '^GET' '$E/log' | tail -n 1 | grep -q on-failure"
+frozen
+echo "GET ^$ct/json 500 no memory" >"$E/fail"
+expect 1 "an engine that cannot tell" rollback
+says "... is told" 'thaw: engine: GET .*: 500: no memory'
+untouched
 for path in update rename; do
 	frozen last
 	answers "$r_hello" "$r_running"

@@ -32,9 +32,9 @@ end() {
 	(exit "$code")
 	cleanup
 }
-if ! mkdir "$cgroup" 2>/dev/null || ! command -v nft >/dev/null || ! unshare -n true 2>/dev/null; then
+if ! mkdir "$cgroup" 2>/dev/null || ! command -v nft >/dev/null || ! command -v curl >/dev/null || ! unshare -n true 2>/dev/null; then
 	rmdir "$cgroup" 2>/dev/null
-	skip "the stages on the source" "it takes root, cgroups and nft"
+	skip "the stages on the source" "it takes root, cgroups, nft and curl"
 	finish
 fi
 trap end EXIT
@@ -210,17 +210,73 @@ kill -KILL "$other"
 wait "$other" 2>/dev/null
 expect 0 "--check without it" fsdiff m-3 --check victim
 
+# by_hand [DECISION]: frozen as a final stage leaves it, and nobody there any more
+by_hand() {
+	fresh
+	mkdir -p "$(record)" "$DM_STATE/claims" && chmod 700 "$(record)" "$DM_STATE/claims"
+	ln -s m-1 "$DM_STATE/claims/$id"
+	cat >"$(record)/journal" <<-END
+		{"event":"begin","time":1.5,"seed":"0000000000000007","container":"$id","name":"victim"}
+		{"event":"freezing","time":2.5,"restart":{"Name":"always"}}
+		{"event":"frozen","time":3.5,"since":3.25}
+	END
+	[[ -z ${1:-} ]] || echo "$1" >"$(record)/decision"
+	curl -s --unix-socket "$T/sock" -X POST "http://engine/v1.45$ct/pause"
+	nsenter -n -t "$pid" nft 'add table inet docker_migrate; add table arp docker_migrate'
+	: >"$E/log"
+}
+target='"id":"m-1","machine":"M","boot":"B","nonce":"N"'
+answer() { # STATE
+	printf '{"receipt":"%s",%s}\n' hello "$target" "result\",\"state\":\"$1" "$target" >"$T/in"
+}
+rollback() { timeout 60 "$BUILD/dm-rollback" --id m-1 "$@" victim <"$T/in"; }
+thawed() {
+	check "... it is unpaused, then gets its restart policy back" [ "$(grep -v ^GET "$E/log" | tr '\n' '|')" = \
+		"POST $ct/unpause|POST $ct/update {\"RestartPolicy\":{\"Name\":\"always\"}}|" ]
+	check "... its link was open by then" sh -c "! grep -q docker_migrate '$E/at-unpause'"
+	check "... it runs" [ "$(awk '/^State/ { print $2 }' "/proc/$pid/status")" = S ]
+	check "... nobody holds it" [ -z "$(ls "$DM_STATE/claims")" ]
+}
+still_frozen() {
+	check "... it is not touched" [ -z "$(grep -v ^GET "$E/log")" ]
+	check "... its link is cut" [ -n "$(nsenter -n -t "$pid" nft list tables)" ]
+	check "... this migration holds it" [ "$(readlink "$DM_STATE/claims/$id")" = m-1 ]
+}
+
+# dm-rollback, with what the target says, or does not.
+for word in failed refused; do
+	by_hand last
+	answer "$word"
+	expect 5 "the target says $word" rollback
+	says "... is told" 'container victim runs on here: '
+	thawed
+done
+by_hand
+: >"$T/in"
+expect 5 "it says nothing, before LAST" rollback
+says "... is told" 'container victim runs on here: the move did not come to its end'
+thawed
+by_hand last
+expect 6 "it says nothing, after LAST" rollback
+still_frozen
+by_hand last
+answer running
+sed -i '2s/"N"/"X"/' "$T/in"
+expect 6 "another says running" rollback
+still_frozen
+by_hand last
+expect 5 "--thaw" rollback --thaw
+thawed
+
 # A release: what ran is dead before the engine thaws it.
-fresh
-fsdiff m-1 victim >/dev/null 2>&1
-echo "POST /unpause\$ 500 not now" >"$E/fail"
-predump m-1 --final --work "$T/work" victim >/dev/null 2>&1
-rm "$E/fail" "$(record)/decision"
-expect 0 "a release" timeout 60 "$BUILD/dm-rollback" --id m-1 --release victim
+by_hand last
+answer running
+expect 0 "the target says running" rollback
+says "... is told" 'victim is released here; it is stopped, as victim.migrated-cdcdcdcdcdcd$'
 check "... it was killed before it was thawed" grep -q '^ShdPnd:.*0000000000000100$' "$E/at-unpause"
 check "... and its link was cut" grep -q '^table inet docker_migrate' "$E/at-unpause"
 check "... it is dead" [ ! -e "/proc/$pid" ]
-check "... it has another name, and no restart policy" [ "$(grep -v ^GET "$E/log" | tail -n 4 | tr '\n' '|')" = \
-	"POST $ct/update {\"RestartPolicy\":{\"Name\":\"no\"}}|POST $ct/unpause|POST $ct/rename?name=victim.migrated-cdcdcdcdcdcd|POST /networks/none/disconnect {\"Container\":\"$id\",\"Force\":true}|" ]
+check "... it has no restart policy, another name, and is off its networks" \
+	[ "$(grep -v ^GET "$E/log" | tr '\n' '|')" = "POST $ct/update {\"RestartPolicy\":{\"Name\":\"no\"}}|POST $ct/unpause|POST $ct/rename?name=victim.migrated-cdcdcdcdcdcd|POST /networks/none/disconnect {\"Container\":\"$id\",\"Force\":true}|" ]
 check "... nobody holds it" [ -z "$(ls "$DM_STATE/claims")" ]
 finish

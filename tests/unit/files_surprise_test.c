@@ -45,6 +45,7 @@ static const char *const surprises[] = {
 	"rm -r zd",
 	"mv zd gone; ln -s ../secret zd",
 	"mv zd gone; mkdir zd; echo new >zd/new; echo f >zd/f",
+	"mkdir n; mv zd/f n; mv zd gone; mv n zd",
 	"mv zd/sub gone; ln -s ../../secret zd/sub",
 	"rm zd/f; ln -s ../../secret/z zd/f",
 	"rm za; mknod za c 1 3",
@@ -145,7 +146,7 @@ TEST(a_file_read_only_to_compare_may_change_its_owner_before)
 	settle();
 	CHECK(trees_pass(&t) == 0);
 	CHECK(in_src(&t, "head -c 2500000 /dev/urandom >a") == 0);
-	CHECK(pass_with(&t, "chown 1:1 z", 0) == 0);
+	CHECK(pass_with(&t, "chown 1:1 z; sleep 0.3", 0) == 0);
 	settle();
 	CHECK(trees_pass(&t) == 0);
 	CHECK(alike(&t));

@@ -10,6 +10,19 @@
 #include "stream/format.h"
 #include "tool.h"
 
+/* A child born of a program with that sanitizer has terabytes of it mapped, which take minutes to
+ * look through. (tests/cli/source.sh has rounds over another program.) */
+#if defined(__SANITIZE_ADDRESS__)
+#define TOO_LARGE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TOO_LARGE 1
+#endif
+#endif
+#ifndef TOO_LARGE
+#define TOO_LARGE 0
+#endif
+
 /* The child's mappings. */
 enum what { ANON, PRIVATE, SHARED, SMALL, ODD, TINY, AREAS };
 enum { PAGES = 3000 }; /* of an area, at most: more than what is looked at in one go */

@@ -168,6 +168,9 @@ static void scatter(const struct child *c, int version, int n)
 
 TEST(all_that_was_touched_comes_and_nothing_else)
 {
+	if (TOO_LARGE)
+		SKIP("too large with this sanitizer");
+
 	struct dm_held *held = dm_held_new(&err);
 	struct child c = start();
 
@@ -193,6 +196,9 @@ TEST(all_that_was_touched_comes_and_nothing_else)
 
 TEST(later_rounds_bring_what_has_changed)
 {
+	if (TOO_LARGE)
+		SKIP("too large with this sanitizer");
+
 	static int was[AREAS][PAGES];
 	struct dm_held *held = dm_held_new(&err);
 	struct child c = start();
@@ -212,6 +218,9 @@ TEST(later_rounds_bring_what_has_changed)
 
 TEST(pages_that_were_unmapped_or_closed_do_not_come)
 {
+	if (TOO_LARGE)
+		SKIP("too large with this sanitizer");
+
 	struct dm_held *held = dm_held_new(&err);
 	struct child c = start();
 
@@ -229,6 +238,9 @@ TEST(pages_that_were_unmapped_or_closed_do_not_come)
 
 TEST(memory_that_two_share_comes_once)
 {
+	if (TOO_LARGE)
+		SKIP("too large with this sanitizer");
+
 	struct dm_held *held = dm_held_new(&err);
 	struct child c = start();
 	struct dm_task t[2] = {{c.pid, 1, 0, 1}, {c.pid, 2, 1, 1}}; /* it, seen as two */
@@ -246,6 +258,9 @@ TEST(memory_that_two_share_comes_once)
 
 TEST(mappings_that_come_and_go_do_no_harm)
 {
+	if (TOO_LARGE)
+		SKIP("too large with this sanitizer");
+
 	struct dm_held *held = dm_held_new(&err);
 	struct child c = start();
 
@@ -263,6 +278,9 @@ TEST(mappings_that_come_and_go_do_no_harm)
 
 TEST(processes_that_go_do_no_harm)
 {
+	if (TOO_LARGE)
+		SKIP("too large with this sanitizer");
+
 	struct dm_held *held = dm_held_new(&err);
 
 	alarm(60);
@@ -288,6 +306,9 @@ TEST(processes_that_go_do_no_harm)
 
 TEST(an_interrupt_ends_the_round)
 {
+	if (TOO_LARGE)
+		SKIP("too large with this sanitizer");
+
 	struct dm_held *held = dm_held_new(&err);
 	struct child c = start();
 
