@@ -129,11 +129,11 @@ format:
 
 # Other versions of clang-format set some lines in another way: 14 is the reference.
 lint:
-	case "$$(clang-format --version)" in \
+	@case "$$(clang-format --version)" in \
 	*'version 14.'*) clang-format --dry-run -Werror $(C_FILES) ;; \
 	*) echo 'skip - formatting: it is checked with clang-format 14' ;; \
 	esac
-	shellcheck -x $$(grep -rlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' .ci bin examples tests)
+	@shellcheck -x $$(grep -rlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' .ci bin examples tests)
 	mandoc -Tlint -Wwarning $(MAN1) $(MAN5) $(MAN7) $(MAN8)
 
 clean:
