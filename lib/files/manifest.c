@@ -22,7 +22,7 @@
  *	XXH3 with 64 bits of all before (8)
  * Where names begin and which children a folder has follows from the order.
  */
-static const char magic[8] = "DMfiles1";
+static const char magic[8] = {'D', 'M', 'f', 'i', 'l', 'e', 's', '1'};
 
 enum { HEAD_SIZE = 40, ENTRY_SIZE = 88, CHECK_SIZE = 8 };
 static const size_t file_cap = (size_t)4 << 30;

@@ -185,6 +185,27 @@ static inline void tell(const struct child *c, char verb, enum what area, size_t
 		model[area][page] = NONE;
 }
 
+/* Wait until the child has answered and sleeps: from then on its stack is as it will stay. */
+static inline void settled(const struct child *c)
+{
+	char name[40], text[512], *state = NULL;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)c->pid);
+	for (int i = 0; i < 10000 && !(state && state[2] == 'S'); i++) {
+		usleep(1000);
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+		MUST(fd >= 0);
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		MUST(n > 0);
+		text[n] = '\0';
+		state = strrchr(text, ')');
+	}
+	MUST(state && state[2] == 'S');
+}
+
 static inline void end(struct child *c)
 {
 	kill(c->pid, SIGKILL);

@@ -175,6 +175,7 @@ TEST(all_that_was_touched_comes_and_nothing_else)
 	struct child c = start();
 
 	alarm(60);
+	settled(&c);
 	still = c.pid;
 	CHECK_INT(round_of(&c, held), 0);
 	compare(NULL);
