@@ -3,7 +3,7 @@
 # The root file systems of the test hosts: built once, kept in the cache folder.
 
 ROOT_PACKAGES="ca-certificates docker.io docker-cli containerd runc rsync openssh-server openssh-client
-iproute2 iptables nftables kmod procps python3-minimal redis-server redis-tools busybox-static attr acl
+iproute2 iptables nftables kmod procps python3 redis-server redis-tools busybox-static attr acl
 gcc libc6-dev make pkgconf libarchive-dev zlib1g-dev libzstd-dev libxxhash-dev libjansson-dev
 libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler libarchive-tools zstd pv parallel
 iputils-ping strace netcat-openbsd"
