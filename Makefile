@@ -42,6 +42,13 @@ UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c
 # It makes streams for the tests of the programs.
 MAKE_STREAM = $(BUILD)/tests/make_stream
 
+# Fuzz targets, made by "make fuzz" with clang's libFuzzer; some get in between two functions.
+FUZZ = $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/targets/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_FLAGS = -O1 -g -fno-sanitize-recover=all -fsanitize=fuzzer-no-link,address,undefined
+$(BUILD)/targets/stream: WRAP = malloc free dm_read_full
+$(BUILD)/targets/ship: WRAP = malloc free dm_source_full dm_codec_unpack
+
 all: $(TOOLS:%=$(BUILD)/%) $(BUILD)/$(RUNTIME)
 
 help:
@@ -50,6 +57,7 @@ help:
 	@echo 'make uninstall  remove them again'
 	@echo 'make test       run all tests; as root: they make hosts of their own'
 	@echo 'make check      the tests that need no hosts: unit and command line'
+	@echo 'make fuzz       feed the readers with invented bytes, each for FUZZ_SECONDS=60'
 	@echo 'make demo       move a Redis under writes between two hosts made on this machine'
 	@echo 'make bench      compare the pause with the stock way'
 	@echo 'make format     format all C'
@@ -81,6 +89,10 @@ $(MAKE_STREAM): tests/streams/make_stream.c $(LIB)
 $(LOADS:%=$(BUILD)/loads/%): $(BUILD)/loads/%: $(BUILD)/tests/workload/%.o $(LOAD_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC) -o $@ $^
+
+$(FUZZ): $(BUILD)/targets/%: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(WRAP:%=-Wl,--wrap=%) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # A missing library is told once, with the packages that bring it.
 $(BUILD)/.packages:
@@ -116,6 +128,14 @@ check: all unit loads
 test:
 	tests/all
 
+targets: $(FUZZ)
+
+fuzzers:
+	$(MAKE) CC=clang BUILD=$(BUILD)/fuzz STATIC= CFLAGS='$(FUZZ_FLAGS)' targets
+
+fuzz: fuzzers
+	BUILD=$(BUILD)/fuzz tests/fuzz/run
+
 demo:
 	tests/demo
 
@@ -139,6 +159,7 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help install uninstall unit loads check test demo bench format lint clean
+.PHONY: all help install uninstall unit loads check test targets fuzzers fuzz demo bench format lint clean
 -include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d) \
-	$(MAKE_STREAM).d $(LOAD_OBJ:.o=.d)
+	$(MAKE_STREAM).d $(LOAD_OBJ:.o=.d) \
+	$(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/fuzz/*.c))
