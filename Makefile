@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
+COMPDIR = $(PREFIX)/share/bash-completion/completions
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
 
@@ -21,6 +22,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 TOOLS = dm-fsdiff dm-predump dm-ship dm-restore dm-rollback
 RUNTIME = dm-runtime
 SCRIPT = bin/dm-migrate
+COMPLETION = bin/dm-migrate.bash-completion
 MAN1 = $(wildcard man/*.1)
 MAN5 = $(wildcard man/*.5)
 MAN7 = $(wildcard man/*.7)
@@ -110,9 +112,13 @@ install: all
 	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5/)
 	$(if $(MAN7),install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7/)
 	$(if $(MAN8),install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8/)
+	install -d $(DESTDIR)$(COMPDIR)
+	install -m 644 $(COMPLETION) $(DESTDIR)$(COMPDIR)/$(notdir $(SCRIPT))
+	for t in $(TOOLS); do ln -sf $(notdir $(SCRIPT)) $(DESTDIR)$(COMPDIR)/$$t || exit 1; done
 
 uninstall:
 	rm -f $(patsubst %,$(DESTDIR)$(SBINDIR)/%,$(TOOLS) $(RUNTIME) $(notdir $(SCRIPT)))
+	rm -f $(patsubst %,$(DESTDIR)$(COMPDIR)/%,$(TOOLS) $(notdir $(SCRIPT)))
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man1/%,$(MAN1)) \
 		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(MAN5)) \
 		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man7/%,$(MAN7)) \
