@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,10 +16,21 @@
 #include "container/have.h"
 #include "handover/stage.h"
 #include "source/document.h"
+#include "source/estimate.h"
 #include "source/image.h"
 #include "source/trees.h"
 
-enum { KEY_ID = 256, KEY_DELTA, KEY_LAST, KEY_CHECK, KEY_HAVE, KEY_TCP, KEY_SAVE };
+enum {
+	KEY_ID = 256,
+	KEY_DELTA,
+	KEY_LAST,
+	KEY_CHECK,
+	KEY_HAVE,
+	KEY_ESTIMATE,
+	KEY_JSON,
+	KEY_TCP,
+	KEY_SAVE
+};
 enum { HAVE_MAX = 16 << 20, TARGET_SECONDS = 60 };
 
 static const struct dm_opt opts[] = {
@@ -28,6 +40,9 @@ static const struct dm_opt opts[] = {
 	{KEY_CHECK, "check", NULL, "tell on stderr what keeps the container from moving"},
 	{KEY_HAVE, "have", "FILE",
 	 "with --check: what the target has, from dm-restore --check --have"},
+	{KEY_ESTIMATE, "estimate", NULL,
+	 "with --check: tell what would be sent, and keep no record"},
+	{KEY_JSON, "json", NULL, "with --check: print what was found on stdout, as JSON"},
 	{KEY_TCP, "tcp", "MODE", "TCP connections: refuse (default) or close"},
 	{KEY_SAVE, "save", NULL, "the stream goes into a file, and nobody will answer"},
 	{0},
@@ -36,14 +51,14 @@ static const struct dm_opt opts[] = {
 static const struct dm_tool tool = {
 	"dm-fsdiff",
 	"--id ID [--delta [--last]] [options] CONTAINER >STREAM\n"
-	"       dm-fsdiff --id ID --check [--have FILE] CONTAINER",
+	"       dm-fsdiff --id ID --check [--have FILE] [--estimate] [--json] CONTAINER",
 	"Send a container's configuration, image, volumes and writable layer, or what changed.",
 	opts,
 };
 
 struct options {
 	const char *id, *have;
-	bool delta, last, check, save;
+	bool delta, last, check, save, estimate, json;
 	enum dm_tcp tcp;
 };
 
@@ -68,6 +83,12 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	case KEY_HAVE:
 		o->have = arg;
 		return 0;
+	case KEY_ESTIMATE:
+		o->estimate = true;
+		return 0;
+	case KEY_JSON:
+		o->json = true;
+		return 0;
 	case KEY_TCP:
 		return dm_fit_tcp(arg, &o->tcp, err);
 	case KEY_SAVE:
@@ -77,12 +98,30 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	return dm_fail(err, DM_USAGE, "unknown option");
 }
 
+/* Tell programs what was found. */
+static int print_check(const struct options *o, const struct dm_container *c, json_t *obstacles,
+		       json_t *estimate, struct dm_err *err)
+{
+	bool fit = json_array_size(obstacles) == 0;
+	json_t *found = json_pack("{s:i, s:s, s:s, s:i, s:{s:s, s:s, s:s}, s:O, s:O*}", "format", 1,
+				  "id", o->id, "outcome", fit ? "fit" : "unfit", "code",
+				  fit ? DM_OK : DM_UNFIT, "container", "id", c->id, "name", c->name,
+				  "image", dm_json_str(c->inspect, "Config.Image", ""), "obstacles",
+				  obstacles, "would_send", estimate);
+	char *text = dm_json_text(found, err);
+	int ret = text && puts(text) >= 0 ? 0 : dm_fail_errno(err, "write what was found");
+
+	free(text);
+	json_decref(found);
+	return ret;
+}
+
 /* Find every obstacle, and remember what the target has for the stages to come. */
 static int check(const struct options *o, struct dm_engine *e, const struct dm_container *c,
 		 struct dm_err *err)
 {
 	const char *file = o->have && !strcmp(o->have, "-") ? "/dev/stdin" : o->have;
-	json_t *list = json_array(), *have = NULL, *here = NULL;
+	json_t *list = json_array(), *have = NULL, *here = NULL, *estimate = NULL;
 	struct dm_record *r = NULL;
 	char *text = NULL;
 	int ret = -1;
@@ -99,8 +138,18 @@ static int check(const struct options *o, struct dm_engine *e, const struct dm_c
 			goto out;
 		dm_fit_target(c, here, have, list);
 	}
-	if (dm_fit_report(c, list, err))
+	if (o->estimate) {
+		if (c->pid && !(estimate = dm_estimate(e, c, have, err)))
+			goto out;
+		if (estimate)
+			dm_estimate_say(c, estimate);
+	}
+	if ((o->json && print_check(o, c, list, estimate, err)) || dm_fit_report(c, list, err))
 		goto out;
+	if (o->estimate) {
+		ret = 0;
+		goto out;
+	}
 	r = text ? dm_record_open(DM_SOURCE, o->id, true, err) : NULL;
 	if (text && (!r || dm_write_file(dm_record_dir(r), "have.json", text, len, err)))
 		goto out;
@@ -110,6 +159,7 @@ out:
 	json_decref(list);
 	json_decref(have);
 	json_decref(here);
+	json_decref(estimate);
 	free(text);
 	return ret;
 }
@@ -139,6 +189,7 @@ static int setup(const struct options *o, struct dm_engine *e, const struct dm_c
 	if (dm_fit_container(c, o->tcp, list, err) || dm_fit_report(c, list, err) ||
 	    load_have(s->record, &have, err))
 		goto out;
+	json_object_set_new(s->figures, "versions", dm_have_versions(e));
 	document = dm_document(e, c, o->tcp, err);
 	text = document ? dm_json_text(document, err) : NULL;
 	if (!text || dm_writer_data(s->writer, DM_CONFIG, text, strlen(text), err) ||
@@ -247,10 +298,10 @@ int main(int argc, char **argv)
 	if (at < 0)
 		return dm_opt_die(&tool, &err);
 	if (argc - at != 1 || !o.id || (o.last && !o.delta) || (o.check && o.delta) ||
-	    (o.have && !o.check)) {
+	    ((o.have || o.estimate || o.json) && !o.check)) {
 		dm_fail(&err, DM_USAGE,
-			"one container and --id; --last goes with --delta, --have with "
-			"--check");
+			"one container and --id; --last goes with --delta; --have, --estimate and "
+			"--json with --check");
 		return dm_opt_die(&tool, &err);
 	}
 	signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of write(2) */

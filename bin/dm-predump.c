@@ -90,7 +90,7 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 		o->stop.budget = (double)n / 1000;
 		return 0;
 	case KEY_ROUNDS:
-		if (dm_num_u64(arg, "--max-rounds", 1, 60, &n, err))
+		if (dm_num_u64(arg, "--max-rounds", 1, DM_ROUNDS_MAX, &n, err))
 			return -1;
 		o->stop.max_rounds = (uint32_t)n;
 		return 0;
@@ -118,20 +118,41 @@ static struct dm_held *load_held(struct dm_record *r, struct dm_err *err)
 	return dm_held_load(dm_record_dir(r), "held", err);
 }
 
+/* A round, for the report. */
+static json_t *round_json(const struct dm_round *r)
+{
+	return json_pack("{s:I, s:I, s:I, s:f}", "pages", (json_int_t)r->seen, "sent",
+			 (json_int_t)r->sent, "bytes", (json_int_t)r->bytes, "seconds", r->seconds);
+}
+
+/* The rounds there were, and what they let expect. */
+static int put_rounds(struct dm_stage *s, const struct dm_round *r, uint32_t n, struct dm_err *err)
+{
+	json_t *list = json_array(), *o;
+
+	for (uint32_t i = 0; i < n; i++) {
+		o = round_json(&r[i]);
+		json_object_set_new(o, "predicted", json_real(r[i].predicted));
+		json_array_append_new(list, o);
+	}
+	json_object_set_new(s->figures, "rounds", list);
+	return dm_record_event(s->record, "predicted",
+			       json_pack("{s:f}", "seconds", r[n - 1].predicted), err);
+}
+
 static int rounds(const struct options *o, const struct dm_container *c, struct dm_stage *s,
 		  struct dm_err *err)
 {
 	struct dm_stop stop = {.opts = o->stop};
-	struct dm_round last = {0};
+	struct dm_round list[DM_ROUNDS_MAX];
 	struct dm_held *held = load_held(s->record, err);
 	int ret = -1;
 
 	if (held &&
-	    dm_rounds_run(&c->cgroup, s->writer, held, s->segment.seed, &stop, &last, &interrupted,
+	    dm_rounds_run(&c->cgroup, s->writer, held, s->segment.seed, &stop, list, &interrupted,
 			  err) == 0 &&
 	    dm_held_save(held, dm_record_dir(s->record), "held", err) == 0 &&
-	    dm_record_event(s->record, "predicted", json_pack("{s:f}", "seconds", last.predicted),
-			    err) == 0)
+	    put_rounds(s, list, stop.rounds, err) == 0)
 		ret = dm_stage_end(s, false, err);
 	dm_held_free(held);
 	return ret;
@@ -198,13 +219,16 @@ static int freeze_and_send(const struct options *o, struct dm_engine *e,
 		goto out;
 	}
 	if (dm_tasks_list(&c->cgroup, &tasks, err) ||
-	    dm_final_send(images, &tasks, held, s->segment.seed, 0, s->writer, &count, err) ||
-	    dm_stage_end(s, false, err))
+	    dm_final_send(images, &tasks, held, s->segment.seed, 0, s->writer, &count, err))
 		goto out;
 	round = (struct dm_round){.seen = count.seen,
 				  .sent = count.sent,
 				  .bytes = dm_writer_bytes(s->writer),
 				  .seconds = dm_now() - dumped};
+	json_object_set_new(s->figures, "freeze", json_real(dumped - start));
+	json_object_set_new(s->figures, "final", round_json(&round));
+	if (dm_stage_end(s, false, err))
+		goto out;
 	dm_say("frozen and dumped in %.2f s", dumped - start);
 	dm_rounds_say("final", &round, NULL);
 	ret = 0;

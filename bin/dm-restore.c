@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "base/usage.h"
 #include "container/container.h"
 #include "container/have.h"
 #include "handover/receipt.h"
@@ -25,7 +26,9 @@ enum {
 	KEY_REFUSE,
 	KEY_INSTALL,
 	KEY_LIMIT,
-	KEY_LOG
+	KEY_LOG,
+	KEY_SAVED,
+	KEY_KEEP
 };
 
 enum { LOG_LEAST = 64 << 10 };
@@ -36,6 +39,8 @@ static const struct dm_opt opts[] = {
 	{KEY_STAGE, "stage", "DIR", "staging folder (default /dev/shm/docker-migrate)"},
 	{KEY_LIMIT, "limit", "SECONDS", "how long CRIU may take (default 120)"},
 	{KEY_LOG, "log-limit", "SIZE", "how long CRIU's log may grow (default 64M)"},
+	{KEY_SAVED, "saved", NULL, "the stream comes from a file, and the container runs nowhere"},
+	{KEY_KEEP, "keep-images", NULL, "leave CRIU's images in the staging folder"},
 	{KEY_STATUS, "status", "ID", "print what became of a migration, as a receipt"},
 	{KEY_REFUSE, "refuse", "ID", "the same, after refusing it if nothing is decided yet"},
 	{KEY_INSTALL, "install-runtime", NULL, "add our runtime to the engine's configuration"},
@@ -50,7 +55,8 @@ static const struct dm_tool tool = {
 };
 
 struct options {
-	const char *stage, *status, *refuse;
+	struct dm_receive_opts receive;
+	const char *status, *refuse;
 	int check, have, install;
 	struct dm_start_opts start;
 };
@@ -67,7 +73,13 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 		o->have = 1;
 		return 0;
 	case KEY_STAGE:
-		o->stage = arg;
+		o->receive.stage = arg;
+		return 0;
+	case KEY_SAVED:
+		o->receive.saved = true;
+		return 0;
+	case KEY_KEEP:
+		o->receive.keep = true;
 		return 0;
 	case KEY_LIMIT:
 		return dm_num_u64(arg, "--limit", 1, 86400, &o->start.limit, err);
@@ -105,7 +117,7 @@ static void on_signal(int sig)
 
 static int check(struct dm_engine *e, const struct options *o, struct dm_err *err)
 {
-	json_t *have = dm_have(e, o->stage, err), *v;
+	json_t *have = dm_have(e, o->receive.stage, err), *v;
 	size_t i, n;
 	int ret = 0;
 
@@ -151,12 +163,25 @@ out:
 	return ret;
 }
 
+/* The result, after what this program has used. */
+static int print_result(struct dm_record *r, const char *reason, struct dm_err *err)
+{
+	json_t *usage = dm_usage(), *result = dm_receipt_result(r, reason, err);
+	int ret = -1;
+
+	json_object_set_new(usage, "stage", json_string("restore"));
+	if (result && dm_receipt_print(usage, err) == 0)
+		ret = dm_receipt_print(result, err);
+	json_decref(usage);
+	json_decref(result);
+	return ret;
+}
+
 /* It will not run: say so in the record first, then remove what came. */
 static void give_up(struct dm_receive *r, const struct dm_err *why)
 {
 	const struct dm_received *got = dm_receive_get(r);
 	char standing[DM_WORD_MAX];
-	json_t *receipt;
 	struct dm_err err;
 
 	if (!got->record)
@@ -170,10 +195,8 @@ static void give_up(struct dm_receive *r, const struct dm_err *why)
 	dm_start_abort(got);
 	dm_receive_undo(r);
 	dm_start_undo(got);
-	receipt = dm_receipt_result(got->record, why->msg, &err);
-	if (!receipt || dm_receipt_print(receipt, &err))
+	if (print_result(got->record, why->msg, &err))
 		dm_say("%s", err.msg);
-	json_decref(receipt);
 }
 
 /* A process that is woken by the restore (sleep(1) of busybox, for one) may have ended it at once. */
@@ -196,9 +219,8 @@ static void say_outcome(struct dm_engine *e, const char *id)
 
 static int receive(struct dm_engine *e, const struct options *o, struct dm_err *err)
 {
-	struct dm_receive *r = dm_receive_new(e, o->stage, err);
+	struct dm_receive *r = dm_receive_new(e, &o->receive, err);
 	const struct dm_received *got;
-	json_t *receipt = NULL;
 	int ret = -1;
 
 	if (!r)
@@ -208,10 +230,7 @@ static int receive(struct dm_engine *e, const struct options *o, struct dm_err *
 		give_up(r, err);
 		goto out;
 	}
-	receipt = dm_receipt_result(got->record, NULL, err);
-	if (receipt)
-		ret = dm_receipt_print(receipt, err);
-	json_decref(receipt);
+	ret = print_result(got->record, NULL, err);
 	say_outcome(e, got->container.id);
 out:
 	dm_receive_free(r);
@@ -220,7 +239,7 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct options o = {.stage = "/dev/shm/docker-migrate",
+	struct options o = {.receive.stage = "/dev/shm/docker-migrate",
 			    .start = {.limit = 120, .log_limit = 64 << 20}};
 	struct sigaction sa = {.sa_handler = on_signal};
 	struct dm_engine *e = NULL;

@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dm-rollback: settle on the source what becomes of the container, from the target's receipts. */
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
+#include "base/json.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "handover/figures.h"
+#include "handover/receipt.h"
+#include "handover/report.h"
 #include "handover/settle.h"
 
-enum { KEY_ID = 256, KEY_ASK, KEY_PATIENCE, KEY_SETTLE, KEY_THAW, KEY_RELEASE };
+enum {
+	KEY_ID = 256,
+	KEY_ASK,
+	KEY_PATIENCE,
+	KEY_SETTLE,
+	KEY_THAW,
+	KEY_RELEASE,
+	KEY_REPORT,
+	KEY_FIGURES,
+	KEY_JSON
+};
+
+enum { FIGURES_MAX = 1 << 20 };
 
 static const struct dm_opt opts[] = {
 	{KEY_ID, "id", "ID", "the migration"},
@@ -19,6 +38,9 @@ static const struct dm_opt opts[] = {
 	{KEY_SETTLE, "settle", NULL, "read no receipts: settle by the records and by asking"},
 	{KEY_THAW, "thaw", NULL, "let it run on here, without asking: never while it runs there"},
 	{KEY_RELEASE, "release", NULL, "give it up here, without asking"},
+	{KEY_REPORT, "report", "FILE", "write what it came to into FILE, as JSON"},
+	{KEY_FIGURES, "figures", "FILE", "with what is in FILE: from dm-ship --report-fd"},
+	{KEY_JSON, "json", NULL, "print the receipts, and how it ended, as lines of JSON"},
 	{0},
 };
 
@@ -30,9 +52,9 @@ static const struct dm_tool tool = {
 };
 
 struct options {
-	const char *id, *ask;
+	const char *id, *ask, *report, *figures;
 	uint64_t patience;
-	int settle, thaw, release;
+	int settle, thaw, release, json;
 };
 
 static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
@@ -58,14 +80,75 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	case KEY_RELEASE:
 		o->release = 1;
 		return 0;
+	case KEY_REPORT:
+		o->report = arg;
+		return 0;
+	case KEY_FIGURES:
+		o->figures = arg;
+		return 0;
+	case KEY_JSON:
+		o->json = 1;
+		return 0;
 	}
 	return dm_fail(err, DM_USAGE, "unknown option");
+}
+
+static int settle(const struct options *o, struct dm_settle *s, struct dm_err *err)
+{
+	if (o->thaw)
+		return dm_settle_thaw(s, err);
+	if (o->release)
+		return dm_settle_release(s, err);
+	if (o->settle)
+		return dm_settle_now(s, err);
+	return dm_settle_receipts(s, STDIN_FILENO, err);
+}
+
+/* Tell how it ended: to people, into a file, and to programs. All is done by now, so what goes wrong
+ * here does not change the exit code. */
+static void tell(const struct options *o, struct dm_settle *s, int ret, const struct dm_err *why)
+{
+	struct dm_report_end end = {ret ? why->code : DM_OK, ret ? why->msg : NULL,
+				    ret ? NULL : s->released, s->resumed};
+	struct dm_err err;
+	json_t *report;
+	char *text;
+
+	text = o->figures ? dm_read_file(AT_FDCWD, o->figures, FIGURES_MAX, NULL, &err) : NULL;
+	if (o->figures && !text)
+		dm_say("%s", err.msg);
+	dm_figures_parse(text ? text : "", "source", s->figures);
+	free(text);
+	report = dm_report_make(s->record, s->container, s->figures, &end, &err);
+	if (!report || (o->report && dm_report_write(report, o->report, &err)))
+		dm_say("%s", err.msg);
+	if (report)
+		dm_report_say(report);
+	if (ret == 0)
+		dm_say("container %s is released here; it is stopped, as %s", s->container->name,
+		       s->released);
+	if (report && o->json) {
+		json_t *line = json_pack("{s:s, s:O, s:O, s:O, s:O*}", "receipt", "settled", "id",
+					 json_object_get(report, "id"), "outcome",
+					 json_object_get(report, "outcome"), "code",
+					 json_object_get(report, "code"), "message",
+					 json_object_get(report, "message"));
+
+		if (dm_receipt_print(line, &err))
+			dm_say("%s", err.msg);
+		json_decref(line);
+	}
+	json_decref(report);
 }
 
 static int run(const struct options *o, const char *name, struct dm_err *err)
 {
 	struct dm_container c = {0};
-	struct dm_settle s = {.container = &c, .ask = o->ask, .patience = (double)o->patience};
+	struct dm_settle s = {.container = &c,
+			      .ask = o->ask,
+			      .patience = (double)o->patience,
+			      .echo = o->json,
+			      .figures = json_array()};
 	int ret = -1;
 
 	s.engine = dm_engine_open(err);
@@ -75,20 +158,10 @@ static int run(const struct options *o, const char *name, struct dm_err *err)
 	s.record = dm_record_open(DM_SOURCE, o->id, !o->settle && !o->thaw && !o->release, err);
 	if (!s.record)
 		goto out;
-	if (o->thaw)
-		ret = dm_settle_thaw(&s, err);
-	else if (o->release)
-		ret = dm_settle_release(&s, err);
-	else if (o->settle)
-		ret = dm_settle_now(&s, err);
-	else
-		ret = dm_settle_receipts(&s, STDIN_FILENO, err);
-	if (ret == 0 && s.still > 0)
-		dm_say("container %s runs there; it stood still for %.2f s (predicted: %.2f s)",
-		       c.name, s.still, s.predicted);
-	if (ret == 0)
-		dm_say("container %s is released here; it is stopped, as %s", c.name, s.released);
+	ret = settle(o, &s, err);
+	tell(o, &s, ret, err);
 out:
+	json_decref(s.figures);
 	dm_record_close(s.record);
 	dm_container_free(&c);
 	dm_engine_close(s.engine);

@@ -6,7 +6,7 @@ set -eu
 [ $# = 4 ] || { sed -n 's/^#   /usage: /p' "$0" >&2; exit 2; }
 file=$1 id=$2 ct=$3 host=$4
 
-ssh "$host" 'dm-ship -d | dm-restore' <"$file" || echo "exit code $?" >&2
+ssh "$host" 'dm-ship -d | dm-restore --saved' <"$file" || echo "exit code $?" >&2
 
 # What counts is the target's record, whatever was seen of the attempt. After --refuse it is
 # certain: it runs there, or it never will.

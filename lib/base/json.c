@@ -70,7 +70,7 @@ int dm_json_lists(const json_t *o, const char *key, const char *value)
 
 char *dm_json_text(const json_t *o, struct dm_err *err)
 {
-	char *text = json_dumps(o, JSON_COMPACT);
+	char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	if (!text)
 		dm_fail(err, DM_FAILURE, "write JSON: out of memory or not UTF-8");

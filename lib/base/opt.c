@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/usage.h"
 
 enum { MAX_OPTS = 48, KEY_HELP = 'h', KEY_VERSION = 0x7f00 };
 
@@ -65,6 +66,7 @@ int dm_opt_parse(const struct dm_tool *tool, int argc, char **argv, dm_opt_fn *f
 
 	hold_descriptors();
 	dm_set_program(tool->name);
+	dm_usage_begin();
 	for (const struct dm_opt *o = tool->opts; o->name && n < MAX_OPTS; o++, n++) {
 		longs[n] = (struct option){o->name, o->arg ? required_argument : no_argument, NULL,
 					   o->key};

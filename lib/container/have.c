@@ -13,6 +13,7 @@
 #include "base/dir.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/opt.h"
 
 /* What a program may have found and may go on using: features that user space can see. */
 static const char *const cpu_flags[] = {
@@ -169,6 +170,21 @@ void dm_have_programs(json_t *list, char *criu, size_t size)
 	check_program("criu", "criu", "--version", list, criu, size);
 	check_program("runc", "runc", "--version", list, NULL, 0);
 	check_program("nft", "nftables", "--version", list, NULL, 0);
+}
+
+json_t *dm_have_versions(struct dm_engine *e)
+{
+	json_t *ignored = json_array();
+	struct utsname u = {0};
+	char criu[64] = "";
+
+	uname(&u);
+	check_program("criu", "criu", "--version", ignored, criu, sizeof(criu));
+	json_decref(ignored);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "hostname", u.nodename, "kernel", u.release,
+			 "engine", dm_engine_version(e), "criu",
+			 strrchr(criu, ' ') ? strrchr(criu, ' ') + 1 : criu, "docker_migrate",
+			 DM_VERSION);
 }
 
 /* What the engine says of itself, and what is missing in it. */

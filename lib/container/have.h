@@ -27,6 +27,12 @@ json_t *dm_have(struct dm_engine *e, const char *stage, struct dm_err *err);
 void dm_have_programs(json_t *list, char *criu, size_t size);
 
 /*
+ * What a report tells of this host: hostname, kernel, engine, criu, docker_migrate (versions).
+ * Returns a new reference, or NULL when memory ran out.
+ */
+json_t *dm_have_versions(struct dm_engine *e);
+
+/*
  * This host's machine-id and boot-id, each at most 63 letters. Returns 0; -1 with err.
  */
 int dm_have_identity(char machine[64], char boot[64], struct dm_err *err);

@@ -127,16 +127,16 @@ static int may_be_frozen(struct dm_record *r, json_t **freezing, struct dm_err *
 }
 
 /* Unpause it; one that is being killed or removed meanwhile may come to its end instead. */
-static int unpause(struct dm_engine *e, const struct dm_container *c, enum dm_presence *p,
-		   struct dm_err *err)
+static int unpause(struct dm_engine *e, const struct dm_container *c, struct dm_err *err)
 {
 	double end = dm_now() + EXIT_SECONDS;
 	struct dm_err ignored;
+	enum dm_presence p;
 
 	while (verb(e, c, "unpause", NULL, err)) {
 		nap(200);
-		*p = dm_presence(e, c, &ignored);
-		if (*p != DM_PAUSED && *p != DM_PRESENCE_ERROR)
+		p = dm_presence(e, c, &ignored);
+		if (p != DM_PAUSED && p != DM_PRESENCE_ERROR)
 			return 0;
 		if (dm_now() > end)
 			return -1;
@@ -144,25 +144,38 @@ static int unpause(struct dm_engine *e, const struct dm_container *c, enum dm_pr
 	return 0;
 }
 
+/* Let it run on, if it is as p says. */
+static int thaw_as(enum dm_presence p, struct dm_engine *e, const struct dm_container *c,
+		   json_t *policy, struct dm_err *err)
+{
+	if (p == DM_PRESENCE_ERROR || ((p == DM_RUNS || p == DM_PAUSED) && cut(c, true, err)) ||
+	    (p == DM_PAUSED && unpause(e, c, err)))
+		return -1;
+	return p != DM_GONE && policy ? set_restart(e, c, json_incref(policy), err) : 0;
+}
+
 int dm_thaw(struct dm_engine *e, const struct dm_container *c, struct dm_record *r,
 	    struct dm_err *err)
 {
 	json_t *freezing = NULL, *policy;
 	int n = may_be_frozen(r, &freezing, err), ret = -1;
-	enum dm_presence p;
+	enum dm_presence p, now;
 
 	if (n <= 0) /* never frozen, or thawed already: at most the claim is left */
 		return n < 0 ? -1 : dm_record_unclaim(r, c->id, err);
+	policy = json_object_get(freezing, "restart");
 	if (dm_record_event(r, "thawing", NULL, err))
 		goto out;
-	p = dm_presence(e, c, err);
-	if (p == DM_PRESENCE_ERROR || ((p == DM_RUNS || p == DM_PAUSED) && cut(c, true, err)) ||
-	    (p == DM_PAUSED && unpause(e, c, &p, err)))
-		goto out;
-	policy = json_object_get(freezing, "restart");
-	if (p != DM_GONE && policy && set_restart(e, c, json_incref(policy), err))
-		goto out;
-	ret = dm_record_event(r, "thawed", NULL, err) || dm_record_unclaim(r, c->id, err) ? -1 : 0;
+	now = dm_presence(e, c, err);
+	do { /* once more if it was stopped or removed meanwhile */
+		p = now;
+		ret = thaw_as(p, e, c, policy, err);
+	} while (ret && p != DM_PRESENCE_ERROR &&
+		 (now = dm_presence(e, c, &(struct dm_err){0})) != p);
+	if (ret == 0)
+		ret = dm_record_event(r, "thawed", NULL, err) || dm_record_unclaim(r, c->id, err)
+			      ? -1
+			      : 0;
 out:
 	if (ret)
 		dm_fail_prefix(err, "thaw");
@@ -209,39 +222,49 @@ static int leave_networks(struct dm_engine *e, const struct dm_container *c, str
 	return 0;
 }
 
-int dm_release(struct dm_engine *e, const struct dm_container *c, struct dm_record *r,
-	       char name[256], struct dm_err *err)
+/* Give it up, if it is as p says; name is its new name. */
+static int release_as(enum dm_presence p, struct dm_engine *e, const struct dm_container *c,
+		      const char *name, struct dm_err *err)
 {
 	struct dm_err ignored;
-	enum dm_presence p;
 	char path[400];
 
-	snprintf(name, 256, "%.200s.migrated-%.12s", c->name, c->id);
-	p = dm_presence(e, c, err);
-	if (p == DM_PRESENCE_ERROR ||
-	    dm_record_event(r, "releasing", json_pack("{s:s}", "name", name), err))
-		goto fail;
-	if (p != DM_GONE && set_restart(e, c, json_pack("{s:s}", "Name", "no"), err))
-		goto fail;
+	if (p == DM_GONE)
+		return 0;
+	if (p == DM_PRESENCE_ERROR || set_restart(e, c, json_pack("{s:s}", "Name", "no"), err))
+		return -1;
 	if (p == DM_RUNS || p == DM_PAUSED) {
 		if (cut(c, false, err) || dm_cgroup_kill(&c->cgroup, SIGKILL, err))
-			goto fail;
+			return -1;
 		verb(e, c, "unpause", NULL,
 		     &ignored); /* it may be gone before the engine answers */
 		if (wait_exit(e, c, err))
-			goto fail;
+			return -1;
 	}
-	if (p != DM_GONE && !strstr(c->name, ".migrated-")) {
+	if (!strstr(c->name, ".migrated-")) {
 		snprintf(path, sizeof(path), "rename?name=%s", name);
 		if (verb(e, c, path, NULL, err))
-			goto fail;
+			return -1;
 	}
-	if (p != DM_GONE && leave_networks(e, c, err))
-		goto fail;
-	if (dm_record_event(r, "released", NULL, err) || dm_record_unclaim(r, c->id, err))
-		goto fail;
-	return 0;
+	return leave_networks(e, c, err);
+}
 
-fail:
-	return dm_fail_prefix(err, "release");
+int dm_release(struct dm_engine *e, const struct dm_container *c, struct dm_record *r,
+	       char name[256], struct dm_err *err)
+{
+	enum dm_presence p, now;
+	int ret;
+
+	snprintf(name, 256, "%.200s.migrated-%.12s", c->name, c->id);
+	if (dm_record_event(r, "releasing", json_pack("{s:s}", "name", name), err))
+		return dm_fail_prefix(err, "release");
+	now = dm_presence(e, c, err);
+	do { /* once more if it was stopped or removed meanwhile */
+		p = now;
+		ret = release_as(p, e, c, name, err);
+	} while (ret && p != DM_PRESENCE_ERROR &&
+		 (now = dm_presence(e, c, &(struct dm_err){0})) != p);
+	if (ret || dm_record_event(r, "released", NULL, err) || dm_record_unclaim(r, c->id, err))
+		return dm_fail_prefix(err, "release");
+	return 0;
 }

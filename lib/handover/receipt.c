@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -14,31 +15,31 @@
 
 static const char *const keys[] = {"id", "machine", "boot", "nonce"};
 
-json_t *dm_receipt_hello(struct dm_record *r, const char *id, struct dm_err *err)
+json_t *dm_receipt_hello(struct dm_record *r, const char *id, json_t *versions, struct dm_err *err)
 {
 	char machine[64], boot[64], nonce[33];
 	uint64_t random[2];
-	json_t *hello;
+	json_t *hello = NULL;
 	int n;
 
 	n = dm_record_find(r, "hello", NULL, err);
 	if (n > 0)
 		dm_fail(err, DM_UNFIT, "migration %s has come here before; take another id", id);
-	if (n != 0)
-		return NULL;
-	if (dm_have_identity(machine, boot, err))
-		return NULL;
+	if (n != 0 || dm_have_identity(machine, boot, err))
+		goto out;
 	if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
 		dm_fail_errno(err, "get random bytes");
-		return NULL;
+		goto out;
 	}
 	snprintf(nonce, sizeof(nonce), "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
-	hello = json_pack("{s:s, s:s, s:s, s:s, s:s}", "receipt", "hello", "id", id, "machine",
-			  machine, "boot", boot, "nonce", nonce);
-	if (!hello || dm_record_event(r, "hello", json_copy(hello), err)) {
+	hello = json_pack("{s:s, s:s, s:s, s:s, s:s, s:O*}", "receipt", "hello", "id", id,
+			  "machine", machine, "boot", boot, "nonce", nonce, "versions", versions);
+	if (hello && dm_record_event(r, "hello", json_copy(hello), err)) {
 		json_decref(hello);
-		return NULL;
+		hello = NULL;
 	}
+out:
+	json_decref(versions);
 	return hello;
 }
 
@@ -46,6 +47,7 @@ json_t *dm_receipt_result(struct dm_record *r, const char *reason, struct dm_err
 {
 	char state[DM_WORD_MAX] = "starting";
 	json_t *hello = NULL, *created = NULL, *o = NULL;
+	struct stat st;
 
 	if (dm_record_find(r, "hello", &hello, err) < 0 ||
 	    dm_record_find(r, "created", &created, err) < 0 ||
@@ -57,6 +59,10 @@ json_t *dm_receipt_result(struct dm_record *r, const char *reason, struct dm_err
 	if (created)
 		json_object_set_new(o, "container",
 				    json_string(dm_json_str(created, "container", "")));
+	if (fstatat(dm_record_dir(r), "decision", &st, 0) == 0)
+		json_object_set_new(o, "since",
+				    json_real(dm_clock() - (double)st.st_mtim.tv_sec -
+					      (double)st.st_mtim.tv_nsec / 1e9));
 	if (reason)
 		json_object_set_new(o, "reason", json_string(reason));
 out:

@@ -5,10 +5,11 @@
 /*
  * What the target answers: one JSON object a line.
  *
- *   {"receipt": "hello",  "id", "machine", "boot", "nonce", ...}
- *   {"receipt": "result", "id", "machine", "boot", "nonce", "state", "reason", ...}
+ *   {"receipt": "hello",  "id", "machine", "boot", "nonce", "versions"}
+ *   {"receipt": "result", "id", "machine", "boot", "nonce", "state", "reason", "since", ...}
  *
- * state is running, failed or refused; from --status also starting.
+ * state is running, failed or refused; from --status also starting. since is how many seconds ago
+ * that was decided.
  */
 
 #include <jansson.h>
@@ -18,9 +19,10 @@
 
 /*
  * On the target: make the record of migration id with its identity, and return the hello receipt
- * (a new reference). An id that is known already is refused (DM_UNFIT). NULL with err.
+ * (a new reference). versions (taken over; NULL is fine) is what it tells of this host. An id that
+ * is known already is refused (DM_UNFIT). NULL with err.
  */
-json_t *dm_receipt_hello(struct dm_record *r, const char *id, struct dm_err *err);
+json_t *dm_receipt_hello(struct dm_record *r, const char *id, json_t *versions, struct dm_err *err);
 
 /*
  * On the target: the result receipt as the record has it now: state is the decision, or "starting"

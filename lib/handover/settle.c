@@ -10,6 +10,7 @@
 #include "base/child.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "handover/figures.h"
 #include "handover/freeze.h"
 #include "handover/receipt.h"
 
@@ -59,19 +60,6 @@ static int settled(struct dm_settle *s, int *ret, struct dm_err *err)
 	return n != 0;
 }
 
-/* A number of an event in the journal; 0 when there is none. */
-static double journalled(struct dm_settle *s, const char *event, const char *key)
-{
-	struct dm_err ignored;
-	json_t *o = NULL;
-	double v = 0;
-
-	if (dm_record_find(s->record, event, &o, &ignored) == 1)
-		v = json_number_value(json_object_get(o, key));
-	json_decref(o);
-	return v;
-}
-
 static int release(struct dm_settle *s, struct dm_err *err)
 {
 	if (dm_record_lock(s->record, LOCK_SECONDS, false, err) ||
@@ -114,10 +102,7 @@ static int on_result(struct dm_settle *s, const json_t *receipt, struct dm_err *
 		return 1;
 	}
 	if (!strcmp(state, "running")) {
-		double since = journalled(s, "frozen", "since");
-
-		s->still = since > 0 ? dm_clock() - since : 0;
-		s->predicted = journalled(s, "predicted", "seconds");
+		s->resumed = dm_clock() - json_number_value(json_object_get(receipt, "since"));
 		/* LAST was sent, or it could not run; a stream that was saved has no such record */
 		if (dm_record_decide(s->record, "last", standing, err) < 0)
 			return -1;
@@ -206,6 +191,7 @@ int dm_settle_now(struct dm_settle *s, struct dm_err *err)
 static int on_line(struct dm_settle *s, const char *line, struct dm_err *err)
 {
 	json_t *receipt = dm_json_parse(line, strlen(line), "receipt", err);
+	struct dm_err ignored;
 	const char *kind;
 	int ret = 1;
 
@@ -213,6 +199,9 @@ static int on_line(struct dm_settle *s, const char *line, struct dm_err *err)
 		dm_say("%s", err->msg);
 		return 1;
 	}
+	if (s->echo)
+		dm_receipt_print(receipt, &ignored); /* that nobody reads it must not stop us */
+	dm_figures_parse(line, "target", s->figures);
 	kind = dm_json_str(receipt, "receipt", "");
 	if (!strcmp(kind, "hello") &&
 	    !strcmp(dm_json_str(receipt, "id", ""), strrchr(dm_record_path(s->record), '/') + 1)) {

@@ -11,6 +11,9 @@
  *   no word, and LAST was sent        ask; as long as nobody answers it stays frozen
  */
 
+#include <jansson.h>
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "container/container.h"
 #include "engine/docker.h"
@@ -22,9 +25,10 @@ struct dm_settle {
 	struct dm_record *record;
 	const char *ask;    /* shell command that prints a result receipt, or NULL */
 	double patience;    /* seconds to go on asking */
+	bool echo;	    /* print every receipt of the target on standard output, too */
+	json_t *figures;    /* an array, to which the target's figures are added */
 	char released[256]; /* the name the released container has now */
-	double still;	    /* how long it stood still, in seconds; 0: not known */
-	double predicted;   /* what dm-predump predicted; 0: not known */
+	double resumed;	    /* when it ran on the target, in seconds since 1970; 0: not known */
 };
 
 /*

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/usage.h"
+#include "handover/figures.h"
 
 enum { LOCK_SECONDS = 10 };
 
@@ -121,7 +123,22 @@ int dm_stage_begin(struct dm_stage *s, const char *id, enum dm_segment_kind kind
 	if (!s->writer)
 		return -1;
 	s->began = true;
+	s->figures = json_object();
 	return 0;
+}
+
+/* What the stage came to, for the report. */
+static void put_figures(struct dm_stage *s, bool last)
+{
+	json_t *o = dm_usage(), *bytes = json_object();
+
+	for (enum dm_share i = 0; i < DM_SHARES; i++)
+		json_object_set_new(bytes, dm_share_name(i),
+				    json_integer((json_int_t)dm_writer_share(s->writer, i)));
+	json_object_set_new(o, "stage", json_string(last ? "last" : kinds[s->segment.kind]));
+	json_object_set_new(o, "bytes", bytes);
+	json_object_update(o, s->figures);
+	dm_figures_add(s->record, o);
 }
 
 int dm_stage_end(struct dm_stage *s, bool last, struct dm_err *err)
@@ -133,12 +150,14 @@ int dm_stage_end(struct dm_stage *s, bool last, struct dm_err *err)
 	if (dm_writer_end(s->writer, last, digest, err))
 		return -1;
 	to_hex(digest, hex);
-	return dm_record_event(s->record, "segment",
-			       json_pack("{s:i, s:s, s:s, s:I, s:b}", "number",
-					 (int)s->segment.number, "kind", kinds[s->segment.kind],
-					 "digest", hex, "bytes",
-					 (json_int_t)dm_writer_bytes(s->writer), "last", last),
-			       err);
+	if (dm_record_event(s->record, "segment",
+			    json_pack("{s:i, s:s, s:s, s:I, s:b}", "number", (int)s->segment.number,
+				      "kind", kinds[s->segment.kind], "digest", hex, "bytes",
+				      (json_int_t)dm_writer_bytes(s->writer), "last", last),
+			    err))
+		return -1;
+	put_figures(s, last);
+	return 0;
 }
 
 void dm_stage_abort(struct dm_stage *s, const struct dm_err *why)
@@ -151,6 +170,7 @@ void dm_stage_abort(struct dm_stage *s, const struct dm_err *why)
 void dm_stage_close(struct dm_stage *s)
 {
 	dm_writer_close(s->writer);
+	json_decref(s->figures);
 	dm_record_close(s->record);
 	*s = (struct dm_stage){0};
 }

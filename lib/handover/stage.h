@@ -25,6 +25,7 @@ struct dm_stage {
 	struct dm_writer *writer; /* onto stdout */
 	struct dm_segment segment;
 	bool began;
+	json_t *figures; /* what the stage tells for the report; the tool adds to it */
 };
 
 /*
@@ -37,7 +38,8 @@ int dm_stage_begin(struct dm_stage *s, const char *id, enum dm_segment_kind kind
 		   const struct dm_container *c, bool saved, bool inherit, struct dm_err *err);
 
 /*
- * End the segment, with LAST when last is true, and journal it. Returns 0; -1 with err.
+ * End the segment, with LAST when last is true, journal it, and put its figures on record.
+ * Returns 0; -1 with err.
  */
 int dm_stage_end(struct dm_stage *s, bool last, struct dm_err *err);
 

@@ -52,16 +52,18 @@ static int run_one(const struct dm_cgroup *cgroup, struct dm_writer *w, struct d
 }
 
 int dm_rounds_run(const struct dm_cgroup *cgroup, struct dm_writer *w, struct dm_held *held,
-		  uint64_t seed, struct dm_stop *s, struct dm_round *last,
+		  uint64_t seed, struct dm_stop *s, struct dm_round list[DM_ROUNDS_MAX],
 		  volatile sig_atomic_t *stop, struct dm_err *err)
 {
 	struct dm_sender *sender = dm_sender_new(w, held, seed, err);
 	const char *why = NULL;
+	struct dm_round *last;
 	char name[32];
 	int ret = sender ? 0 : -1;
 
 	while (ret == 0 && !why) {
 		snprintf(name, sizeof(name), "round %u", s->rounds + 1);
+		last = &list[s->rounds];
 		ret = run_one(cgroup, w, sender, s->rounds + 1, stop, last, err);
 		if (ret)
 			break;

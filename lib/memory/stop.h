@@ -16,12 +16,15 @@
 
 #include "base/err.h"
 
+/* The most rounds there can be. */
+enum { DM_ROUNDS_MAX = 60 };
+
 enum dm_stop_rule { DM_STOP_BUDGET, DM_STOP_SEED };
 
 struct dm_stop_opts {
 	enum dm_stop_rule rule;
 	double budget;	     /* seconds of blackout */
-	uint32_t max_rounds; /* at least 1 */
+	uint32_t max_rounds; /* 1 to DM_ROUNDS_MAX */
 	uint64_t min_pages;
 	uint32_t max_growth; /* percent */
 };

@@ -22,6 +22,7 @@ enum { VOLUMES_MAX = 256 };
 
 struct dm_receive {
 	struct dm_engine *engine;
+	const struct dm_receive_opts *opts;
 	struct dm_received got;
 	char stage[PATH_MAX], name[32 + DM_STREAM_ID], images[PATH_MAX + 160];
 	int stage_fd, dir; /* the folder for all migrations, and this one's */
@@ -37,7 +38,8 @@ struct dm_receive {
 	size_t n_volumes;
 };
 
-struct dm_receive *dm_receive_new(struct dm_engine *e, const char *stage, struct dm_err *err)
+struct dm_receive *dm_receive_new(struct dm_engine *e, const struct dm_receive_opts *o,
+				  struct dm_err *err)
 {
 	struct dm_receive *r = calloc(1, sizeof(*r));
 
@@ -47,18 +49,48 @@ struct dm_receive *dm_receive_new(struct dm_engine *e, const char *stage, struct
 		return NULL;
 	}
 	r->engine = e;
+	r->opts = o;
 	r->dir = r->tree = -1;
-	if (snprintf(r->stage, sizeof(r->stage), "%s", stage) >= (int)sizeof(r->stage)) {
+	if (snprintf(r->stage, sizeof(r->stage), "%s", o->stage) >= (int)sizeof(r->stage)) {
 		dm_fail(err, DM_USAGE, "--stage: path too long");
 		r->stage_fd = -1;
 	} else {
-		r->stage_fd = dm_dir_make(stage, err);
+		r->stage_fd = dm_dir_make(o->stage, err);
 	}
 	if (r->stage_fd < 0) {
 		dm_receive_free(r);
 		return NULL;
 	}
 	return r;
+}
+
+/*
+ * Nobody asks the source when a saved stream is restored. Whoever restores it must know that the
+ * container does not run there; but if this host itself let it run on, it is told.
+ */
+static int check_saved(const struct dm_receive *r, const char *id, struct dm_err *err)
+{
+	char standing[DM_WORD_MAX] = "";
+	struct dm_err ignored;
+	struct dm_record *source;
+
+	if (!r->opts->saved)
+		return dm_fail(err, DM_UNFIT,
+			       "the stream was saved in a file: --saved restores it, once it is "
+			       "certain that the container runs nowhere else");
+	source = dm_record_open(DM_SOURCE, id, false, &ignored);
+	if (source && dm_record_decision(source, standing, err) < 0)
+		goto fail;
+	dm_record_close(source);
+	return strcmp(standing, "thaw") ? 0
+					: dm_fail(err, DM_UNFIT,
+						  "migration %s: the container was let run on here "
+						  "after it had been saved",
+						  id);
+
+fail:
+	dm_record_close(source);
+	return -1;
 }
 
 /* The first head tells whose stream this is. */
@@ -74,10 +106,12 @@ static int on_segment(void *ctx, const struct dm_segment *s, struct dm_err *err)
 		return 0;
 	if (!dm_record_id_ok(s->id))
 		return dm_fail(err, DM_BAD_STREAM, "stream: its migration id is not allowed");
+	if (s->flags & DM_SAVED && check_saved(r, s->id, err))
+		return -1;
 	r->got.record = dm_record_open(DM_TARGET, s->id, true, err);
 	if (!r->got.record || dm_record_lock(r->got.record, 1, false, err))
 		goto fail;
-	hello = dm_receipt_hello(r->got.record, s->id, err);
+	hello = dm_receipt_hello(r->got.record, s->id, dm_have_versions(r->engine), err);
 	if (!hello)
 		goto fail;
 	ret = dm_receipt_print(hello, err);
@@ -347,7 +381,9 @@ void dm_receive_free(struct dm_receive *r)
 	dm_store_free(r->store);
 	if (r->dir >= 0) {
 		close(r->dir);
-		if (dm_dir_remove(r->stage_fd, r->name, &err))
+		if (r->opts->keep)
+			dm_say("CRIU's images are kept in %s/%s", r->stage, r->name);
+		else if (dm_dir_remove(r->stage_fd, r->name, &err))
 			dm_say("%s/%s is left behind: %s", r->stage, r->name, err.msg);
 	}
 	if (r->stage_fd >= 0)

@@ -8,6 +8,7 @@
  */
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "engine/docker.h"
@@ -24,11 +25,17 @@ struct dm_received {
 	const char *images;	     /* absolute path of the folder with CRIU's images */
 };
 
+struct dm_receive_opts {
+	const char *stage; /* the folder in which this migration gets a folder of its own */
+	bool saved;	   /* a stream that was saved in a file is welcome */
+	bool keep;	   /* leave what was staged */
+};
+
 /*
- * Prepare to receive into a folder of its own below stage. Free with dm_receive_free().
- * Returns NULL with err.
+ * Prepare to receive; o must stay valid. Free with dm_receive_free(). Returns NULL with err.
  */
-struct dm_receive *dm_receive_new(struct dm_engine *e, const char *stage, struct dm_err *err);
+struct dm_receive *dm_receive_new(struct dm_engine *e, const struct dm_receive_opts *o,
+				  struct dm_err *err);
 
 /*
  * Read the stream from fd to its end. At its head the record is made and the hello receipt is
@@ -48,7 +55,7 @@ const struct dm_received *dm_receive_get(const struct dm_receive *r);
 void dm_receive_undo(struct dm_receive *r);
 
 /*
- * Remove the staging folder and free r; NULL is fine.
+ * Remove the staging folder, or tell where it is when it is to be kept, and free r; NULL is fine.
  */
 void dm_receive_free(struct dm_receive *r);
 

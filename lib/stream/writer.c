@@ -15,6 +15,7 @@ struct dm_writer {
 	size_t used;
 	uint64_t bytes;
 	uint64_t records;
+	uint64_t shares[DM_SHARES];
 	XXH3_state_t *digest;
 	XXH3_state_t *sum;
 	uint8_t buf[GATHER];
@@ -47,6 +48,29 @@ static int put(struct dm_writer *w, const void *p, size_t len, struct dm_err *er
 	return 0;
 }
 
+static enum dm_share share_of(enum dm_record_type type)
+{
+	switch (type) {
+	case DM_CONFIG:
+		return DM_SHARE_DOCUMENT;
+	case DM_IMAGE_BEGIN:
+	case DM_IMAGE_DATA:
+	case DM_IMAGE_END:
+		return DM_SHARE_IMAGE;
+	case DM_TREE_BEGIN:
+	case DM_TREE_DATA:
+	case DM_TREE_END:
+		return DM_SHARE_FILES;
+	case DM_FILE:
+		return DM_SHARE_CRIU;
+	case DM_END:
+	case DM_ABORT:
+		return DM_SHARE_FRAME;
+	default: /* rounds, pages, and which of them there are */
+		return DM_SHARE_MEMORY;
+	}
+}
+
 /* One record; its payload comes in two parts, of which either may be empty. */
 static int record(struct dm_writer *w, enum dm_record_type type, uint16_t flags, const void *a,
 		  size_t na, const void *b, size_t nb, struct dm_err *err)
@@ -64,6 +88,7 @@ static int record(struct dm_writer *w, enum dm_record_type type, uint16_t flags,
 	XXH3_64bits_update(w->sum, b, nb);
 	dm_put64(head + 8, XXH3_64bits_digest(w->sum));
 	w->records++;
+	w->shares[share_of(type)] += DM_RECORD_HEAD + na + nb;
 	if (put(w, head, sizeof(head), err) || (na && put(w, a, na, err)) ||
 	    (nb && put(w, b, nb, err)))
 		return -1;
@@ -91,6 +116,7 @@ struct dm_writer *dm_writer_open(int fd, const struct dm_segment *s, struct dm_e
 	memcpy(head + 88, s->before, DM_DIGEST);
 	dm_put64(head + 104, s->seed);
 	dm_put64(head + 112, XXH3_64bits(head, 112));
+	w->shares[DM_SHARE_FRAME] = sizeof(head);
 	if (put(w, head, sizeof(head), err))
 		goto fail;
 	return w;
@@ -112,6 +138,22 @@ void dm_writer_close(struct dm_writer *w)
 uint64_t dm_writer_bytes(const struct dm_writer *w)
 {
 	return w->bytes;
+}
+
+uint64_t dm_writer_share(const struct dm_writer *w, enum dm_share s)
+{
+	return w->shares[s];
+}
+
+const char *dm_share_name(enum dm_share s)
+{
+	static const char *const names[DM_SHARES] = {
+		[DM_SHARE_DOCUMENT] = "document", [DM_SHARE_IMAGE] = "image",
+		[DM_SHARE_FILES] = "files",	  [DM_SHARE_MEMORY] = "memory",
+		[DM_SHARE_CRIU] = "criu",	  [DM_SHARE_FRAME] = "frame",
+	};
+
+	return names[s];
 }
 
 int dm_writer_data(struct dm_writer *w, enum dm_record_type type, const void *data, size_t len,

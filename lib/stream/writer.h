@@ -11,6 +11,17 @@
 
 struct dm_writer;
 
+/* What the bytes of a segment are for. */
+enum dm_share {
+	DM_SHARE_DOCUMENT, /* the container's document */
+	DM_SHARE_IMAGE,
+	DM_SHARE_FILES,
+	DM_SHARE_MEMORY,
+	DM_SHARE_CRIU,	/* CRIU's images */
+	DM_SHARE_FRAME, /* heads and ends */
+	DM_SHARES
+};
+
 /*
  * Begin a segment on fd, which stays the caller's. Small records are gathered; nothing may be
  * written yet when this returns. Free with dm_writer_close(). Returns NULL with err.
@@ -31,6 +42,12 @@ int dm_writer_flush(struct dm_writer *w, struct dm_err *err);
  * The bytes of the segment so far.
  */
 uint64_t dm_writer_bytes(const struct dm_writer *w);
+
+/*
+ * Those of them that are for s, and the name that a report gives to s ("memory").
+ */
+uint64_t dm_writer_share(const struct dm_writer *w, enum dm_share s);
+const char *dm_share_name(enum dm_share s);
 
 /*
  * Write a record whose payload is a piece of JSON, a piece of data, or nothing: CONFIG, IMAGE_*,

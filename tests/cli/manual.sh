@@ -76,7 +76,7 @@ done
 
 missing=$(comm -23 <("$ROOT/bin/dm-migrate" --help >"$T/out" && in_help "$T/out" | sort) \
 	<(for p in fsdiff predump ship restore rollback; do in_page "$ROOT/man/dm-$p.1"; done | sort -u))
-is "dm-migrate hands on all options but its own" $'--quiet\n--ssh cmd' "$missing"
+is "dm-migrate hands on all options but its own" $'--dry-run\n--quiet\n--ssh cmd' "$missing"
 
 # items MACRO SECTION...: what the lists in these sections of docker-migrate(7) are about
 items() {

@@ -12,10 +12,10 @@ no_stdout() { "$@" >&-; }
 no_stdin() { "$@" <&-; }
 
 declare -A options=(
-	[fsdiff]="--id --delta --last --check --have --tcp --save"
+	[fsdiff]="--id --delta --last --check --have --estimate --json --tcp --save"
 	[predump]="--id --final --rule --budget --max-rounds --min-pages --max-growth --tcp --work"
-	[restore]="--check --have --stage --limit --log-limit --status --refuse --install-runtime"
-	[rollback]="--id --ask --patience --settle --thaw --release"
+	[restore]="--check --have --stage --limit --log-limit --saved --keep-images --status --refuse --install-runtime"
+	[rollback]="--id --ask --patience --settle --thaw --release --report --figures --json"
 )
 # A command line that would do something, if there were an engine.
 declare -A good=(
@@ -26,7 +26,7 @@ declare -A good=(
 )
 declare -A wrong=(
 	[fsdiff]="|it|--id m-1|--id m-1 one two|--id m-1 --last it|--id m-1 --have f it|--id|
-		--id m-1 --tcp x it|--id m-1 --tcp= it|--id m-1 --check --delta it|--delta=1 --id m-1 it"
+		--id m-1 --tcp x it|--id m-1 --tcp= it|--id m-1 --check --delta it|--id m-1 --json it|--id m-1 --delta --estimate it|--delta=1 --id m-1 it"
 	[predump]="|it|--id m-1|--id m-1 one two|--id m-1 --rule x it|--id m-1 --rule= it|
 		--id m-1 --budget 0 it|--id m-1 --budget 3600001 it|--id m-1 --budget 1s it|
 		--id m-1 --budget -1 it|--id m-1 --max-rounds 0 it|--id m-1 --max-rounds 61 it|

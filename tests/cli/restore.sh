@@ -119,8 +119,9 @@ stream rich --volume vol --pages --image
 expect 0 "a whole stream" restore <"$T/rich"
 says "... is told" '^dm-restore: container tiny runs here$'
 check "... the first receipt is a hello" sh -c "head -n 1 '$T/out' | grep -q '^{\"receipt\":\"hello\"'"
-check "... the second is the result" sh -c "sed -n 2p '$T/out' | grep -q '\"result\",\"state\":\"running\"'"
-check "... there are no others" [ "$(wc -l <"$T/out")" = 2 ]
+check "... the second is what it has used" sh -c "sed -n 2p '$T/out' | grep -q '^{\"tool\":\"dm-restore\"'"
+check "... the third is the result" sh -c "sed -n 3p '$T/out' | grep -q '\"result\",\"state\":\"running\"'"
+check "... there are no others" [ "$(wc -l <"$T/out")" = 3 ]
 decided running
 check "... the image was loaded" grep -qx 'POST /images/load?quiet=1 what docker save says' "$E/log"
 check "... the container was made under its name, with our runtime and without restart" grep -q \
@@ -308,4 +309,31 @@ for task in status refuse; do
 	check "... says running" grep -q '"state":"running"' "$T/out"
 done
 check "none of this needs the engine" [ ! -s "$E/log" ]
+
+# A stream that was saved in a file: nobody asks the source.
+stream saved --saved --id saved
+fresh
+expect 3 "a saved stream" restore <"$T/saved"
+says "... is not taken without --saved" '--saved restores it, once it is certain that the container runs nowhere else'
+check "... leaves no record" [ ! -e "$DM_STATE/target/saved" ]
+undone 0
+saved() { timeout 60 "$BUILD/dm-restore" --stage "$stage" --saved; }
+mkdir -p "$DM_STATE/source/saved" && chmod 700 "$DM_STATE/source/saved"
+echo thaw >"$DM_STATE/source/saved/decision"
+expect 3 "a saved stream whose container was let run on here" saved <"$T/saved"
+says "... is not taken" 'the container was let run on here after it had been saved'
+undone 0
+echo last >"$DM_STATE/source/saved/decision"
+expect 0 "a saved stream, with --saved" saved <"$T/saved"
+decided running saved
+check "... the stage is empty" [ -z "$(ls "$stage")" ]
+
+# What was staged is kept on demand.
+fresh
+keep() { timeout 60 "$BUILD/dm-restore" --stage "$stage" --keep-images; }
+stream kept --pages --id kept
+expect 0 "with --keep-images" keep <"$T/kept"
+says "... it is told where they are" "CRIU's images are kept in $stage/stage-kept$"
+check "... they are there" [ -s "$stage/stage-kept/images/inventory.img" -o -n "$(ls "$stage/stage-kept/images")" ]
+check "... for root alone" [ "$(stat -c %a "$stage/stage-kept")" = 700 ]
 finish

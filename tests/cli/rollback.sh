@@ -357,4 +357,31 @@ for path in update rename; do
 	check "... ends it" grep -q '"event":"settled"' "$record/journal"
 	check "... and never lets it run" [ "$(asked unpause)" = 0 ]
 done
+
+# What it tells programs.
+frozen last
+answers "$r_hello" '{"tool":"dm-restore","stage":"restore","seconds":1,"cpu":0.5,"memory":4096}' \
+	"{\"receipt\":\"result\",\"state\":\"running\",\"since\":1,$target}"
+echo '{"tool":"dm-ship","stage":"wrap","seconds":2,"cpu":1,"memory":8192,"in":500,"out":300}' >"$T/figures"
+echo '{"tool":"dm-fsdiff","stage":"setup","bytes":{"files":7,"frame":5}}' >"$record/figures"
+expect 0 "with --json and --report" rollback --json --report "$T/report" --figures "$T/figures"
+check "... the receipts are handed on" [ "$(grep -c '^{"receipt":' "$T/out")" = 3 ]
+check "... the last line tells how it ended" [ "$(tail -n 1 "$T/out")" = \
+	'{"receipt":"settled","id":"m-1","outcome":"moved","code":0}' ]
+tr -d ' \n' <"$T/report" >"$T/flat"
+for part in '"outcome":"moved","code":0,' '"released_as":"victim.migrated-abababababab"' '"link":300' \
+	'"files":7,' '"stream":12' '"tool":"dm-restore","stage":"restore","seconds":1,"cpu":0.5,"memory":4096,"host":"target"' \
+	'"in":500,"out":300,"host":"source"'; do
+	check "... the report has $part" grep -qF "$part" "$T/flat"
+done
+frozen last
+answers "$r_hello" "$r_failed"
+expect 5 "a report of what failed" rollback --report -
+check "... goes to standard output" grep -q '"outcome": "rolled back"' "$T/out"
+check "... with the reason" grep -q '"message": ".*no room left"' "$T/out"
+frozen last
+answers "$r_hello" "$r_running"
+expect 0 "a report and figures that are not to be had" rollback --report /nonexistent/report --figures /nonexistent/figures
+says "... are told" 'write report /nonexistent/report: No such file'
+released
 finish

@@ -207,4 +207,18 @@ check "the slow run ends well" grep -qx 0 "$T/slow.code"
 check "it is whole" cmp -s <("$ship" -d <"$T/slow.out") "$T/slow"
 check "it told once on its way, and at the end" [ "$(grep -c 'in, ' "$T/slow.err")" = 2 ]
 check "the rate it told is right" grep -Eq 'in all 634.8 KiB in.* ([5-9][0-9]|10[0-2])\.[0-9] KiB/s' "$T/slow.err"
+
+# Figures for a report.
+head -c 300000 /dev/zero >"$T/plain"
+"$ship" --report-fd 3 <"$T/plain" >"$T/wrapped" 3>"$T/figures"
+check "--report-fd, wrapping: what came in and went out" grep -Eq \
+	"^\{\"tool\":\"dm-ship\",.*\"stage\":\"wrap\",\"in\":300000,\"out\":$(stat -c %s "$T/wrapped")\}\$" "$T/figures"
+"$ship" -d --report-fd 3 <"$T/wrapped" >"$T/again" 3>"$T/figures"
+check "--report-fd, unwrapping" grep -Eq \
+	"\"stage\":\"unwrap\",\"in\":$(stat -c %s "$T/wrapped"),\"out\":300000\}\$" "$T/figures"
+head -c 100 "$T/wrapped" | "$ship" -d --report-fd 3 >"$T/again" 3>"$T/figures" 2>"$T/err"
+check "of what failed there are none" [ ! -s "$T/figures" ]
+for n in 2 99 x; do
+	expect 2 "--report-fd $n" "$ship" --report-fd "$n" </dev/null
+done
 finish

@@ -23,7 +23,7 @@ static struct dm_record *record(enum dm_side side)
 TEST(a_hello_tells_who_the_target_is)
 {
 	struct dm_record *r = record(DM_TARGET), *s;
-	json_t *hello = dm_receipt_hello(r, "m-1", &err), *o = NULL, *other;
+	json_t *hello = dm_receipt_hello(r, "m-1", NULL, &err), *o = NULL, *other;
 	char machine[64], boot[64];
 
 	REQUIRE(hello && dm_have_identity(machine, boot, &err) == 0);
@@ -36,11 +36,11 @@ TEST(a_hello_tells_who_the_target_is)
 	CHECK_INT(dm_record_find(r, "hello", &o, &err), 1); /* it is on disk before it is told */
 	CHECK_STR(dm_json_str(o, "nonce", "?"), dm_json_str(hello, "nonce", ""));
 	CHECK(!json_object_get(hello, "event"));
-	CHECK(!dm_receipt_hello(r, "m-1", &err));
+	CHECK(!dm_receipt_hello(r, "m-1", NULL, &err));
 	CHECK_INT(err.code, DM_UNFIT);
 	CHECK_STR(err.msg, "migration m-1 has come here before; take another id");
 	s = record(DM_TARGET);
-	other = dm_receipt_hello(s, "m-1", &err);
+	other = dm_receipt_hello(s, "m-1", NULL, &err);
 	CHECK(strcmp(dm_json_str(other, "nonce", ""), dm_json_str(hello, "nonce", "")) != 0);
 	json_decref(other);
 	json_decref(o);
@@ -52,7 +52,7 @@ TEST(a_hello_tells_who_the_target_is)
 TEST(a_result_tells_what_the_record_has)
 {
 	struct dm_record *r = record(DM_TARGET);
-	json_t *hello = dm_receipt_hello(r, "m-1", &err), *o;
+	json_t *hello = dm_receipt_hello(r, "m-1", NULL, &err), *o;
 	char standing[DM_WORD_MAX];
 
 	o = dm_receipt_result(r, NULL, &err);
@@ -78,7 +78,7 @@ TEST(a_result_tells_what_the_record_has)
 TEST(a_reason_need_not_be_utf_8)
 {
 	struct dm_record *r = record(DM_TARGET);
-	json_t *hello = dm_receipt_hello(r, "m-1", &err), *o;
+	json_t *hello = dm_receipt_hello(r, "m-1", NULL, &err), *o;
 	char *text;
 
 	o = dm_receipt_result(r, "open \xff\xfe: No such file", &err);
@@ -110,7 +110,7 @@ TEST(a_record_of_another_boot_is_stale)
 	json_t *o;
 
 	CHECK_INT(dm_receipt_stale(r, &err), 0);
-	o = dm_receipt_hello(r, "m-1", &err);
+	o = dm_receipt_hello(r, "m-1", NULL, &err);
 	CHECK_INT(dm_receipt_stale(r, &err), 0);
 	json_object_set_new(o, "boot", json_string("00000000-0000-0000-0000-000000000000"));
 	dm_record_event(r, "hello", o, &err);
