@@ -61,7 +61,7 @@ help:
 	@echo 'make check      the tests that need no hosts: unit and command line'
 	@echo 'make fuzz       feed the readers with invented bytes, each for FUZZ_SECONDS=60'
 	@echo 'make demo       move a Redis under writes between two hosts made on this machine'
-	@echo 'make bench      compare the pause with the stock way'
+	@echo 'make bench      compare the move with the ways of Docker and podman'
 	@echo 'make format     format all C'
 	@echo 'make lint       check formatting, scripts and manual'
 	@echo 'make clean      remove $(BUILD)/'
@@ -104,6 +104,11 @@ $(BUILD)/.packages:
 		exit 1; }
 	@touch $@
 
+# It notes what each command of the benchmark costs.
+$(BUILD)/bench/spent: $(BUILD)/tests/bench/spent.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC) -o $@ $^
+
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 		$(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
@@ -145,8 +150,8 @@ fuzz: fuzzers
 demo:
 	tests/demo
 
-bench: all loads
-	BUILD=$(BUILD) tests/bench/pause
+bench:
+	BUILD=$(BUILD) tests/bench/run
 
 C_FILES = $(wildcard bin/*.c lib/*/*.[ch] tests/*/*.[ch])
 
@@ -168,4 +173,4 @@ clean:
 .PHONY: all help install uninstall unit loads check test targets fuzzers fuzz demo bench format lint clean
 -include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d) \
 	$(MAKE_STREAM).d $(LOAD_OBJ:.o=.d) \
-	$(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/fuzz/*.c))
+	$(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/fuzz/*.c)) $(BUILD)/tests/bench/spent.d

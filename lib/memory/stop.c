@@ -17,7 +17,7 @@ const struct dm_stop_opts dm_stop_defaults = {
  * What a blackout is made of besides the pages that are still to go: freezing, CRIU's start on
  * either side, the engine's start of a container; then for each byte of memory the dump into
  * tmpfs, the comparison, and the restore. Rough figures from an idle machine with two cores; a busy
- * one takes a multiple (tests/bench/pause prints predicted beside actual). Files on the container's
+ * one takes a multiple (tests/bench/run prints predicted beside actual). Files on the container's
  * own tmpfs are not counted.
  */
 static const double fixed_seconds = 0.6;
