@@ -78,6 +78,21 @@ void dm_record_close(struct dm_record *r)
 	free(r);
 }
 
+int dm_record_set_aside(struct dm_record *r, struct dm_err *err)
+{
+	char path[PATH_MAX + 16];
+
+	for (unsigned i = 1;; i++) {
+		snprintf(path, sizeof(path), "%s.%u", r->path, i);
+		if (renameat2(AT_FDCWD, r->path, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+			break;
+		if (errno != EEXIST)
+			return dm_fail_errno(err, "rename %s", r->path);
+	}
+	snprintf(r->path, sizeof(r->path), "%.*s", (int)sizeof(r->path) - 1, path);
+	return 0;
+}
+
 int dm_record_dir(const struct dm_record *r)
 {
 	return r->dir;

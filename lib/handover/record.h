@@ -48,6 +48,12 @@ struct dm_record *dm_record_open(enum dm_side side, const char *id, bool create,
 void dm_record_close(struct dm_record *r);
 
 /*
+ * Give the record, whose lock is held, another name (ID.1, or the first number that is free), so
+ * that its migration may begin anew under ID. r stays open. Returns 0; -1 with err.
+ */
+int dm_record_set_aside(struct dm_record *r, struct dm_err *err);
+
+/*
  * The record's folder, for files of its own. The descriptor belongs to r.
  */
 int dm_record_dir(const struct dm_record *r);

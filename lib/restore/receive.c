@@ -73,24 +73,44 @@ static int check_saved(const struct dm_receive *r, const char *id, struct dm_err
 	char standing[DM_WORD_MAX] = "";
 	struct dm_err ignored;
 	struct dm_record *source;
+	int thawed;
 
 	if (!r->opts->saved)
 		return dm_fail(err, DM_UNFIT,
 			       "the stream was saved in a file: --saved restores it, once it is "
 			       "certain that the container runs nowhere else");
 	source = dm_record_open(DM_SOURCE, id, false, &ignored);
-	if (source && dm_record_decision(source, standing, err) < 0)
-		goto fail;
+	if (!source)
+		return 0;
+	thawed = dm_record_find(source, "thawing", NULL, err);
+	if (thawed == 0 && dm_record_decision(source, standing, err) < 0)
+		thawed = -1;
 	dm_record_close(source);
-	return strcmp(standing, "thaw") ? 0
-					: dm_fail(err, DM_UNFIT,
-						  "migration %s: the container was let run on here "
-						  "after it had been saved",
-						  id);
+	if (thawed > 0 || !strcmp(standing, "thaw"))
+		return dm_fail(err, DM_UNFIT,
+			       "migration %s: the container was let run on here after it had been "
+			       "saved",
+			       id);
+	return thawed;
+}
 
-fail:
-	dm_record_close(source);
-	return -1;
+/*
+ * Nobody has heard what became of the last attempt to restore a saved stream here, so if it failed,
+ * there may be another.
+ */
+static int set_failed_aside(const char *id, struct dm_err *err)
+{
+	char standing[DM_WORD_MAX] = "";
+	struct dm_err ignored;
+	struct dm_record *r = dm_record_open(DM_TARGET, id, false, &ignored);
+	int ret = 0;
+
+	if (r && (dm_record_lock(r, 1, false, err) || dm_record_decision(r, standing, err) < 0))
+		ret = -1;
+	if (r && ret == 0 && !strcmp(standing, "failed"))
+		ret = dm_record_set_aside(r, err);
+	dm_record_close(r);
+	return ret;
 }
 
 /* The first head tells whose stream this is. */
@@ -106,7 +126,7 @@ static int on_segment(void *ctx, const struct dm_segment *s, struct dm_err *err)
 		return 0;
 	if (!dm_record_id_ok(s->id))
 		return dm_fail(err, DM_BAD_STREAM, "stream: its migration id is not allowed");
-	if (s->flags & DM_SAVED && check_saved(r, s->id, err))
+	if (s->flags & DM_SAVED && (check_saved(r, s->id, err) || set_failed_aside(s->id, err)))
 		return -1;
 	r->got.record = dm_record_open(DM_TARGET, s->id, true, err);
 	if (!r->got.record || dm_record_lock(r->got.record, 1, false, err))

@@ -324,8 +324,20 @@ expect 3 "a saved stream whose container was let run on here" saved <"$T/saved"
 says "... is not taken" 'the container was let run on here after it had been saved'
 undone 0
 echo last >"$DM_STATE/source/saved/decision"
+echo '{"event":"thawing","time":1.5}' >"$DM_STATE/source/saved/journal"
+expect 3 "one that was let run on after its stream was complete" saved <"$T/saved"
+says "... is not taken" 'the container was let run on here after it had been saved'
+echo '{"event":"releasing","time":1.5}' >"$DM_STATE/source/saved/journal"
+echo full >"$E/images" # its image is not here
+expect 3 "a saved stream that fails" saved <"$T/saved"
+decided failed saved
+echo "sha256:$(printf '1%.0s' {1..64}) tiny:1" >"$E/images"
 expect 0 "a saved stream, with --saved" saved <"$T/saved"
 decided running saved
+check "... the attempt that failed is on record, too" grep -qx failed "$DM_STATE/target/saved.1/decision"
+expect 3 "the same stream a second time" saved <"$T/saved"
+says "... is refused" 'has come here before'
+check "... and leaves the record" grep -qx running "$DM_STATE/target/saved/decision"
 check "... the stage is empty" [ -z "$(ls "$stage")" ]
 
 # What was staged is kept on demand.
