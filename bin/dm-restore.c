@@ -25,6 +25,7 @@ enum {
 	KEY_STATUS,
 	KEY_REFUSE,
 	KEY_INSTALL,
+	KEY_REMOVE,
 	KEY_LIMIT,
 	KEY_LOG,
 	KEY_SAVED,
@@ -44,6 +45,7 @@ static const struct dm_opt opts[] = {
 	{KEY_STATUS, "status", "ID", "print what became of a migration, as a receipt"},
 	{KEY_REFUSE, "refuse", "ID", "the same, after refusing it if nothing is decided yet"},
 	{KEY_INSTALL, "install-runtime", NULL, "add our runtime to the engine's configuration"},
+	{KEY_REMOVE, "remove-runtime", NULL, "take it out again, if no container has it"},
 	{0},
 };
 
@@ -57,7 +59,7 @@ static const struct dm_tool tool = {
 struct options {
 	struct dm_receive_opts receive;
 	const char *status, *refuse;
-	int check, have, install;
+	int check, have, install, remove;
 	struct dm_start_opts start;
 };
 
@@ -97,6 +99,9 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 		return 0;
 	case KEY_INSTALL:
 		o->install = 1;
+		return 0;
+	case KEY_REMOVE:
+		o->remove = 1;
 		return 0;
 	}
 	return dm_fail(err, DM_USAGE, "unknown option");
@@ -250,7 +255,7 @@ int main(int argc, char **argv)
 	if (at < 0)
 		return dm_opt_die(&tool, &err);
 	if (argc != at || (o.have && !o.check) ||
-	    o.check + o.install + !!o.status + !!o.refuse > 1) {
+	    o.check + o.install + o.remove + !!o.status + !!o.refuse > 1) {
 		dm_fail(&err, DM_USAGE,
 			"no operands, --have only with --check, and one task at a time");
 		return dm_opt_die(&tool, &err);
@@ -261,6 +266,8 @@ int main(int argc, char **argv)
 	sigaction(SIGHUP, &sa, NULL);
 	if (o.status || o.refuse) {
 		ret = answer(o.status ? o.status : o.refuse, o.refuse != NULL, &err);
+	} else if (o.remove) {
+		ret = dm_remove_runtime(&err);
 	} else {
 		e = dm_engine_open(&err);
 		ret = !e	  ? -1

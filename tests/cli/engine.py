@@ -11,7 +11,9 @@ In FOLDER it keeps
                    as long as its process is; at-unpause is that one's status then, and the nft
                    tables of its network namespace
   layers, volumes  the folders of containers and volumes that are made
-and reads at each request
+It reads $DM_DAEMON_JSON when it gets SIGHUP, as the engine does: runtimes are replaced if the
+file has any, else they stay; before the first SIGHUP there is docker-migrate, as /nowhere.
+At each request it reads
   fail             lines METHOD PATTERN STATUS MESSAGE: requests that fail
   start            what POST .../start does: fail (default), cold (say yes and do nothing), or a
                    word, which is decided in the record, as dm-runtime would; "WORD fail" decides
@@ -22,6 +24,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socketserver
 import subprocess
 import sys
@@ -75,12 +78,20 @@ class Engine:
         self.containers = {}
         self.volumes = {}
         self.made = 0
+        self.runtimes = {"docker-migrate": {"path": "/nowhere"}}
+        self.default = "runc"
         given = self.read("inspect.json")
         if given:
             c = json.loads(given)
             self.containers[c["Id"]] = c
             for m in c.get("Mounts", []):
                 self.volumes[m["Name"]] = {"Name": m["Name"], "Mountpoint": m["Source"]}
+
+    def reload(self, *_):
+        with open(os.environ["DM_DAEMON_JSON"], encoding="utf-8") as f:
+            config = json.load(f)
+        self.runtimes = config.get("runtimes", self.runtimes)
+        self.default = config.get("default-runtime", self.default)
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -205,7 +216,7 @@ class Engine:
             return 200, {"Version": "26.1.5", "ApiVersion": "1.45"}
         if parts == ["info"]:
             return 200, {"ID": "stand-in", "Driver": "overlay2", "CgroupVersion": "1",
-                         "Runtimes": {"docker-migrate": {"path": "/nowhere"}}}
+                         "Runtimes": self.runtimes, "DefaultRuntime": self.default}
         if parts == ["images", "json"]:
             return 200, [{"Id": line.split()[0], "RepoTags": line.split()[1:]}
                          for line in self.read("images").splitlines()]
@@ -220,7 +231,7 @@ class Engine:
                 f.write(LOADED + " tiny:1\n")
             return 200, {"stream": "Loaded image: tiny:1\n"}
         if parts == ["containers", "json"]:
-            return 200, [{"Names": [c["Name"]]} for c in self.containers.values()]
+            return 200, [{"Id": c["Id"], "Names": [c["Name"]]} for c in self.containers.values()]
         if parts == ["containers", "create"]:
             return self.create(query["name"][0], body)
         if parts[0] == "containers" and len(parts) in (2, 3):
@@ -308,6 +319,7 @@ def main():
     socket, folder = sys.argv[1:]
     threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     Handler.engine = Engine(folder)
+    signal.signal(signal.SIGHUP, Handler.engine.reload)
     Server(socket, Handler).serve_forever()
 
 

@@ -14,7 +14,7 @@ no_stdin() { "$@" <&-; }
 declare -A options=(
 	[fsdiff]="--id --delta --last --check --have --estimate --json --tcp --save"
 	[predump]="--id --final --rule --budget --max-rounds --min-pages --max-growth --tcp --work"
-	[restore]="--check --have --stage --limit --log-limit --saved --keep-images --status --refuse --install-runtime"
+	[restore]="--check --have --stage --limit --log-limit --saved --keep-images --status --refuse --install-runtime --remove-runtime"
 	[rollback]="--id --ask --patience --settle --thaw --release --report --figures --json"
 )
 # A command line that would do something, if there were an engine.
@@ -32,9 +32,9 @@ declare -A wrong=(
 		--id m-1 --budget -1 it|--id m-1 --max-rounds 0 it|--id m-1 --max-rounds 61 it|
 		--id m-1 --min-pages x it|--id m-1 --min-pages 99999999999 it|
 		--id m-1 --max-growth 1e3 it|--id m-1 --max-growth 100001 it|--id m-1 --tcp open it"
-	[restore]="operand|--have|--status|--refuse|--stage|--check --install-runtime|
+	[restore]="operand|--have|--status|--refuse|--stage|--check --install-runtime|--install-runtime --remove-runtime|
 		--status a --refuse b|--check --status a|--limit 0|--limit 86401|--limit x|
-		--log-limit x|--log-limit 1.5M|--log-limit=|--install-runtime --refuse x"
+		--log-limit x|--log-limit 1.5M|--log-limit=|--install-runtime --refuse x|--remove-runtime --check"
 	[rollback]="|it|--id m-1|--id m-1 one two|--id m-1 --settle --thaw it|
 		--id m-1 --thaw --release it|--id m-1 --settle --release it|--id m-1 --patience x it|
 		--id m-1 --patience -1 it|--id m-1 --patience 1000001 it|--ask"
