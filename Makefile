@@ -50,6 +50,9 @@ FUZZ_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_fuzz.c,$(wildcard tests/fu
 FUZZ_FLAGS = -O1 -g -fno-sanitize-recover=all -fsanitize=fuzzer-no-link,address,undefined
 $(BUILD)/targets/stream: WRAP = malloc free dm_read_full
 $(BUILD)/targets/ship: WRAP = malloc free dm_source_full dm_codec_unpack
+$(BUILD)/targets/receipts: WRAP = dm_thaw dm_release dm_presence dm_child_run
+$(BUILD)/targets/documents: WRAP = dm_engine_call dm_engine_do dm_engine_version dm_cgroup_of \
+	dm_tasks_list dm_child_run dm_read_file
 
 all: $(TOOLS:%=$(BUILD)/%) $(BUILD)/$(RUNTIME)
 

@@ -92,13 +92,14 @@ static int message(const uint8_t *p, const uint8_t *end, uint64_t f[FIELDS], uns
 /* One entry's fields as a run; flags are told in two ways, the old one and the new one. */
 static int to_run(const uint64_t f[FIELDS], unsigned seen, uint64_t after, struct dm_run *run)
 {
+	const uint32_t both = DM_PE_PRESENT | DM_PE_PARENT; /* it can be in one place only */
 	uint64_t pages = seen & 1u << 5 ? f[5] : f[2];
 	uint32_t flags = seen & 1u << 4 ? (uint32_t)f[4] : DM_PE_PRESENT;
 
 	if (seen & 1u << 3 && f[3])
 		flags = (flags & ~(uint32_t)DM_PE_PRESENT) | DM_PE_PARENT;
-	if ((seen & 6) != 6 || f[1] % DM_PAGE || f[1] < after || pages == 0 || pages > UINT32_MAX ||
-	    f[1] > UINT64_MAX - pages * DM_PAGE)
+	if ((flags & both) == both || (seen & 6) != 6 || f[1] % DM_PAGE || f[1] < after ||
+	    pages == 0 || pages > UINT32_MAX || f[1] > UINT64_MAX - pages * DM_PAGE)
 		return -1;
 	*run = (struct dm_run){f[1], (uint32_t)pages, flags};
 	return 0;

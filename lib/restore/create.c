@@ -191,7 +191,7 @@ static json_t *body_of(const json_t *inspect, const char *image)
 	json_t *body = json_deep_copy(dm_json_at(inspect, "Config"));
 	json_t *host = json_deep_copy(dm_json_at(inspect, "HostConfig"));
 
-	if (!body || !host) {
+	if (!json_is_object(body) || !json_is_object(host)) {
 		json_decref(body);
 		json_decref(host);
 		return NULL;

@@ -32,6 +32,21 @@ static void cut_up(const struct fuzz_format *f, const uint8_t *data, size_t size
 	c->at[c->n] = size;
 }
 
+/* A piece by chance: each as likely as any other, or the longer the likelier. */
+static size_t pick(const struct cut *c, unsigned *random)
+{
+	size_t at, i = 0;
+
+	if (c->n == 0)
+		return 0;
+	if (next(random) % 2)
+		return next(random) % c->n;
+	at = next(random) % c->at[c->n];
+	while (c->at[i + 1] <= at)
+		i++;
+	return i;
+}
+
 /* Put n bytes in the place of the m bytes at data + at. Returns the new size; when it would be
  * over max, nothing is done. */
 static size_t splice(uint8_t *data, size_t size, size_t max, size_t at, size_t m, const uint8_t *p,
@@ -87,19 +102,21 @@ static size_t repeat(uint8_t *data, size_t size, size_t max, const struct cut *c
 size_t fuzz_mutate(const struct fuzz_format *f, uint8_t *data, size_t size, size_t max,
 		   unsigned seed)
 {
-	unsigned random = seed, luck = next(&random) % 16;
+	unsigned random = seed, luck = next(&random) % 24;
 	struct cut c;
 	size_t i, k;
 
 	cut_up(f, data, size, &c);
-	i = c.n ? next(&random) % c.n : 0;
-	k = c.n ? next(&random) % c.n : 0;
+	i = pick(&c, &random);
+	k = pick(&c, &random);
 	if (luck == 0 || c.n == 0)
 		size = LLVMFuzzerMutate(data, size, max);
 	else if (luck == 1)
+		size = next(&random) % size;
+	else if (luck == 2)
 		size = splice(data, size, max, c.at[i], c.at[i + 1] - c.at[i], NULL, 0);
-	else if (luck <= 4)
-		size = repeat(data, size, max, &c, i, k, luck == 2);
+	else if (luck <= 5)
+		size = repeat(data, size, max, &c, i, k, luck == 3);
 	else
 		size = change(f, data, size, max, &c, i, &random);
 	luck = next(&random);

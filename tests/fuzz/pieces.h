@@ -4,8 +4,9 @@
 
 /*
  * Mutations for bytes that are made of pieces, such as records and frames: a piece is changed,
- * dropped, repeated, moved; then lengths and checksums are put right, so that what is behind them
- * gets its turn. The checksums are left wrong now and then, so that they get theirs.
+ * dropped, repeated or moved, or all is cut off somewhere; then lengths and checksums are put
+ * right, so that what is behind them gets its turn. The checksums are left wrong now and then, so
+ * that they get theirs.
  */
 
 #include <stddef.h>
@@ -16,8 +17,8 @@
 enum { FUZZ_PIECES = 512 };
 
 struct fuzz_format {
-	/* The length of the piece that begins at p, of at most n bytes (not 0); at is its number,
-	 * and *state 0 before the first one. What is longer than n counts as n. */
+	/* The length of the piece that begins at p, where n bytes are left (not 0); more than n
+	 * counts as n. *state is the format's own from piece to piece, 0 before the first. */
 	size_t (*length)(const uint8_t *p, size_t n, unsigned *state);
 	/* A piece now has n bytes: tell so in it. */
 	void (*fit)(uint8_t *p, size_t n);

@@ -261,6 +261,7 @@ TEST(entries_that_are_wrong)
 		{{0x1000, 1, NONE, 4, 0}},
 		{{0x1000, 1, NONE, 4, 0x100000000}}, /* too many */
 		{{0x1000, 0x100000000, NONE, 4, NONE}},
+		{{0x1000, 1, NONE, 5, 1}},  /* here, and in the parent, too */
 		{{-0x1000, 2, NONE, 4, 2}}, /* over the end of all addresses */
 	};
 
