@@ -7,6 +7,7 @@ SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 COMPDIR = $(PREFIX)/share/bash-completion/completions
 BUILD ?= build
+VERSION := $(shell sed -n 's/^\#define DM_VERSION "\(.*\)"/\1/p' lib/base/opt.h)
 PKG_CONFIG ?= pkg-config
 
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes \
@@ -60,6 +61,8 @@ help:
 	@echo 'make            build the tools into $(BUILD)/'
 	@echo 'make install    install them and the manual under PREFIX=$(PREFIX), into DESTDIR='
 	@echo 'make uninstall  remove them again'
+	@echo 'make deb        build a Debian package into $(BUILD)/'
+	@echo 'make dist       make a source archive in $(BUILD)/, of the last commit'
 	@echo 'make test       run all tests; as root: they make hosts of their own'
 	@echo 'make check      the tests that need no hosts: unit and command line'
 	@echo 'make fuzz       feed the readers with invented bytes, each for FUZZ_SECONDS=60'
@@ -132,6 +135,15 @@ uninstall:
 		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man7/%,$(MAN7)) \
 		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man8/%,$(MAN8))
 
+deb:
+	@.deb/build $(BUILD) $(VERSION)
+
+# The same bytes for the same commit.
+dist:
+	@mkdir -p $(BUILD)
+	git -c tar.umask=0022 -c tar.tar.gz.command='gzip -9n' archive \
+		--prefix=docker-migrate-$(VERSION)/ -o $(BUILD)/docker-migrate-$(VERSION).tar.gz HEAD
+
 unit: $(UNIT) $(MAKE_STREAM)
 
 loads: $(LOADS:%=$(BUILD)/loads/%)
@@ -167,13 +179,13 @@ lint:
 	*'version 14.'*) clang-format --dry-run -Werror $(C_FILES) ;; \
 	*) echo 'skip - formatting: it is checked with clang-format 14' ;; \
 	esac
-	@shellcheck -x $$(grep -rlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' .ci bin examples tests)
+	@shellcheck -x $$(grep -rlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' .ci .deb bin examples tests)
 	mandoc -Tlint -Wwarning $(MAN1) $(MAN5) $(MAN7) $(MAN8)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help install uninstall unit loads check test targets fuzzers fuzz demo bench format lint clean
+.PHONY: all help install uninstall deb dist unit loads check test targets fuzzers fuzz demo bench format lint clean
 -include $(OBJ:.o=.d) $(patsubst %,$(BUILD)/bin/%.d,$(TOOLS) $(RUNTIME)) $(UNIT:%=%.d) \
 	$(MAKE_STREAM).d $(LOAD_OBJ:.o=.d) \
 	$(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/fuzz/*.c)) $(BUILD)/tests/bench/spent.d
