@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/dir.h"
@@ -29,6 +30,7 @@ struct object {
 struct dm_store {
 	int stage;
 	uint64_t seed;
+	uint64_t room; /* pages that may still come, beside those that are here */
 	int dirs[LEVELS_MAX];
 	uint32_t next_id[LEVELS_MAX];
 	int levels;	   /* folders made so far */
@@ -42,6 +44,18 @@ struct dm_store {
 	uint64_t file_size;
 };
 
+/* A few bytes of a stream can tell of any number of pages of zeros, and each takes a fingerprint
+ * here. Pages that were sent in a round and are gone since count, too: a container may send more
+ * than fits into its memory, but not many times what fits into the host's. */
+static uint64_t most_pages(void)
+{
+	struct sysinfo i;
+
+	if (sysinfo(&i))
+		return UINT64_MAX;
+	return 8 * ((i.totalram + i.totalswap) / DM_PAGE * i.mem_unit);
+}
+
 struct dm_store *dm_store_new(int stage, uint64_t seed, struct dm_err *err)
 {
 	struct dm_store *s = calloc(1, sizeof(*s));
@@ -52,6 +66,7 @@ struct dm_store *dm_store_new(int stage, uint64_t seed, struct dm_err *err)
 	}
 	s->stage = stage;
 	s->seed = seed;
+	s->room = most_pages();
 	s->file = -1;
 	return s;
 }
@@ -163,12 +178,16 @@ static int append(struct dm_store *s, struct object *o, uint64_t addr, uint32_t 
 	struct dm_level *l;
 	uint64_t slot;
 
+	if (count > s->room)
+		return dm_fail(err, DM_UNFIT,
+			       "the stream brings far more pages than this host has memory for");
 	if (!s->open && make_level(s, err))
 		return -1;
 	l = &o->level[s->levels - 1];
 	if (l->fd < 0 && make_image(s, s->levels - 1, l, err))
 		return -1;
 	slot = dm_level_append(l, addr, count, err);
+	s->room -= slot == UINT64_MAX ? 0 : count;
 	return slot == UINT64_MAX ? -1 : dm_level_write(l, slot, count, bytes, s->seed, err);
 }
 
@@ -193,7 +212,8 @@ int dm_store_pages(struct dm_store *s, struct dm_object id, uint64_t addr, uint3
 		struct dm_level *l = locate(s, o, addr, &slot);
 		uint32_t n = 1;
 
-		while (n < count && locate(s, o, addr + (uint64_t)n * DM_PAGE, &next) == l &&
+		while (n < count && (l || n <= s->room) &&
+		       locate(s, o, addr + (uint64_t)n * DM_PAGE, &next) == l &&
 		       (!l || next == slot + n))
 			n++;
 		if (l ? dm_level_write(l, slot, n, bytes, s->seed, err)

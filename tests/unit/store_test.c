@@ -2,6 +2,9 @@
 /* The page store against a plain model: what arrived in rounds is read back as CRIU would. */
 #include "test.h"
 
+#include <sys/sysinfo.h>
+
+#include "base/io.h"
 #include "store_tool.h"
 
 /* One round over all objects: runs of pages by chance, new ones, old ones, zeros. */
@@ -232,6 +235,27 @@ TEST(too_many_levels_are_refused)
 	}
 	CHECK(i >= 60 && i < 200);
 	CHECK_INT(err.code, DM_BAD_STREAM);
+	end(&x);
+}
+
+/* A record of a few bytes must not make the store take all memory, or all time. */
+TEST(pages_of_zeros_without_end_are_refused)
+{
+	struct fixture x = begin();
+	struct sysinfo host;
+	double start = dm_now();
+
+	REQUIRE(sysinfo(&host) == 0);
+	if ((host.totalram + host.totalswap) / DM_PAGE * host.mem_unit > UINT32_MAX / 8)
+		SKIP("this host has memory for that many");
+	dm_store_round(x.s, false, &err);
+	CHECK_INT(dm_store_pages(x.s, ids[0], 0, 1000, NULL, &err), 0);
+	CHECK_INT(dm_store_pages(x.s, ids[0], 0, 1001, NULL, &err), 0);
+	CHECK_INT(dm_store_pages(x.s, ids[0], 0, UINT32_MAX, NULL, &err), -1);
+	CHECK_INT(err.code, DM_UNFIT);
+	CHECK_INT(dm_store_pages(x.s, ids[1], 0, UINT32_MAX, NULL, &err), -1);
+	CHECK_INT(err.code, DM_UNFIT);
+	CHECK(dm_now() - start < 20);
 	end(&x);
 }
 
