@@ -28,7 +28,10 @@ enum {
 	KEY_HAVE,
 	KEY_ESTIMATE,
 	KEY_JSON,
+	KEY_PATHS,
 	KEY_TCP,
+	KEY_BINDS,
+	KEY_BIND,
 	KEY_SAVE
 };
 enum { HAVE_MAX = 16 << 20, TARGET_SECONDS = 60 };
@@ -44,6 +47,9 @@ static const struct dm_opt opts[] = {
 	 "with --check: tell what would be sent, and keep no record"},
 	{KEY_JSON, "json", NULL, "with --check: print what was found on stdout, as JSON"},
 	{KEY_TCP, "tcp", "MODE", "TCP connections: refuse (default) or close"},
+	{KEY_BINDS, "binds", "MODE", "bind mounts: require (default), copy or refuse"},
+	{KEY_BIND, "bind", "MOUNT", "PATH=MODE: the same for one of them"},
+	{KEY_PATHS, "paths", NULL, "print the paths that the target must tell about"},
 	{KEY_SAVE, "save", NULL, "the stream goes into a file, and nobody will answer"},
 	{0},
 };
@@ -58,8 +64,8 @@ static const struct dm_tool tool = {
 
 struct options {
 	const char *id, *have;
-	bool delta, last, check, save, estimate, json;
-	enum dm_tcp tcp;
+	bool delta, last, check, save, estimate, json, paths;
+	struct dm_fit_opts fit;
 };
 
 static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
@@ -90,7 +96,14 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 		o->json = true;
 		return 0;
 	case KEY_TCP:
-		return dm_fit_tcp(arg, &o->tcp, err);
+		return dm_fit_tcp(arg, &o->fit.tcp, err);
+	case KEY_BINDS:
+		return dm_binds_all(&o->fit.binds, arg, err);
+	case KEY_BIND:
+		return dm_binds_one(&o->fit.binds, arg, err);
+	case KEY_PATHS:
+		o->paths = true;
+		return 0;
 	case KEY_SAVE:
 		o->save = true;
 		return 0;
@@ -116,6 +129,18 @@ static int print_check(const struct options *o, const struct dm_container *c, js
 	return ret;
 }
 
+/* A question to the target. */
+static int print_paths(const struct options *o, const struct dm_container *c, struct dm_err *err)
+{
+	json_t *paths = json_pack("{s:o}", "paths", dm_fit_paths(c, &o->fit));
+	char *text = dm_json_text(paths, err);
+	int ret = text && puts(text) >= 0 ? 0 : dm_fail_errno(err, "write paths");
+
+	free(text);
+	json_decref(paths);
+	return ret;
+}
+
 /* Find every obstacle, and remember what the target has for the stages to come. */
 static int check(const struct options *o, struct dm_engine *e, const struct dm_container *c,
 		 struct dm_err *err)
@@ -127,7 +152,7 @@ static int check(const struct options *o, struct dm_engine *e, const struct dm_c
 	int ret = -1;
 	size_t len;
 
-	if (dm_fit_container(c, o->tcp, list, err))
+	if (dm_fit_container(c, &o->fit, list, err))
 		goto out;
 	dm_have_programs(list, NULL, 0);
 	if (file) {
@@ -136,12 +161,14 @@ static int check(const struct options *o, struct dm_engine *e, const struct dm_c
 		here = have ? dm_have(e, "/dev/shm/docker-migrate", err) : NULL;
 		if (!here)
 			goto out;
-		dm_fit_target(c, here, have, list);
+		dm_fit_target(c, &o->fit, here, have, list);
 	}
-	if (o->estimate) {
-		if (c->pid && !(estimate = dm_estimate(e, c, have, err)))
+	if (c->pid && (have || o->estimate)) {
+		estimate = dm_estimate(e, c, &o->fit, have, err);
+		if (!estimate)
 			goto out;
-		if (estimate)
+		dm_estimate_room(estimate, have, list);
+		if (o->estimate)
 			dm_estimate_say(c, estimate);
 	}
 	if ((o->json && print_check(o, c, list, estimate, err)) || dm_fit_report(c, list, err))
@@ -186,13 +213,16 @@ static int setup(const struct options *o, struct dm_engine *e, const struct dm_c
 	char *text = NULL;
 	int ret = -1;
 
-	if (dm_fit_container(c, o->tcp, list, err) || dm_fit_report(c, list, err) ||
+	if (dm_fit_container(c, &o->fit, list, err) || dm_fit_report(c, list, err) ||
 	    load_have(s->record, &have, err))
 		goto out;
 	json_object_set_new(s->figures, "versions", dm_have_versions(e));
-	document = dm_document(e, c, o->tcp, err);
+	document = dm_document(e, c, &o->fit, err);
 	text = document ? dm_json_text(document, err) : NULL;
-	if (!text || dm_writer_data(s->writer, DM_CONFIG, text, strlen(text), err) ||
+	if (!text ||
+	    dm_record_event(s->record, "trees",
+			    json_pack("{s:o}", "list", dm_trees_list(c, &o->fit)), err) ||
+	    dm_writer_data(s->writer, DM_CONFIG, text, strlen(text), err) ||
 	    dm_image_send(e, c, have, s->writer, err) || dm_trees_send(s, c, false, false, err))
 		goto out;
 	ret = dm_stage_end(s, false, err);
@@ -263,6 +293,10 @@ static int run(const struct options *o, const char *name, struct dm_err *err)
 
 	if (!e || dm_container_load(e, name, &c, err))
 		goto out;
+	if (o->paths) {
+		ret = print_paths(o, &c, err);
+		goto out;
+	}
 	if (o->check) {
 		ret = check(o, e, &c, err);
 		goto out;

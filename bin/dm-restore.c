@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 enum {
 	KEY_CHECK = 256,
 	KEY_HAVE,
+	KEY_PATHS,
 	KEY_STAGE,
 	KEY_STATUS,
 	KEY_REFUSE,
@@ -32,11 +34,12 @@ enum {
 	KEY_KEEP
 };
 
-enum { LOG_LEAST = 64 << 10 };
+enum { LOG_LEAST = 64 << 10, PATHS_MAX = 1 << 20 };
 
 static const struct dm_opt opts[] = {
 	{KEY_CHECK, "check", NULL, "tell on stderr what this host lacks, and receive nothing"},
 	{KEY_HAVE, "have", NULL, "with --check: print what this host is and has, as JSON"},
+	{KEY_PATHS, "paths", "FILE", "with --have: and what lies at the paths that are asked for"},
 	{KEY_STAGE, "stage", "DIR", "staging folder (default /dev/shm/docker-migrate)"},
 	{KEY_LIMIT, "limit", "SECONDS", "how long CRIU may take (default 120)"},
 	{KEY_LOG, "log-limit", "SIZE", "how long CRIU's log may grow (default 64M)"},
@@ -58,7 +61,7 @@ static const struct dm_tool tool = {
 
 struct options {
 	struct dm_receive_opts receive;
-	const char *status, *refuse;
+	const char *status, *refuse, *paths;
 	int check, have, install, remove;
 	struct dm_start_opts start;
 };
@@ -73,6 +76,9 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 		return 0;
 	case KEY_HAVE:
 		o->have = 1;
+		return 0;
+	case KEY_PATHS:
+		o->paths = arg;
 		return 0;
 	case KEY_STAGE:
 		o->receive.stage = arg;
@@ -120,6 +126,20 @@ static void on_signal(int sig)
 	}
 }
 
+/* What lies at the paths of dm-fsdiff --paths. */
+static int add_paths(json_t *have, const char *file, struct dm_err *err)
+{
+	char *text = dm_read_file(AT_FDCWD, strcmp(file, "-") ? file : "/dev/stdin", PATHS_MAX,
+				  NULL, err);
+	json_t *o = text ? dm_json_parse(text, strlen(text), "--paths", err) : NULL;
+
+	free(text);
+	if (o)
+		dm_have_paths(have, json_object_get(o, "paths"));
+	json_decref(o);
+	return o ? 0 : -1;
+}
+
 static int check(struct dm_engine *e, const struct options *o, struct dm_err *err)
 {
 	json_t *have = dm_have(e, o->receive.stage, err), *v;
@@ -128,6 +148,10 @@ static int check(struct dm_engine *e, const struct options *o, struct dm_err *er
 
 	if (!have)
 		return -1;
+	if (o->paths && add_paths(have, o->paths, err)) {
+		json_decref(have);
+		return -1;
+	}
 	if (o->have) {
 		ret = dm_receipt_print(have, err);
 		json_decref(have);
@@ -254,10 +278,11 @@ int main(int argc, char **argv)
 	at = dm_opt_parse(&tool, argc, argv, on_option, &o, &err);
 	if (at < 0)
 		return dm_opt_die(&tool, &err);
-	if (argc != at || (o.have && !o.check) ||
+	if (argc != at || (o.have && !o.check) || (o.paths && !o.have) ||
 	    o.check + o.install + o.remove + !!o.status + !!o.refuse > 1) {
 		dm_fail(&err, DM_USAGE,
-			"no operands, --have only with --check, and one task at a time");
+			"no operands, --have only with --check, --paths with --have, and one task "
+			"at a time");
 		return dm_opt_die(&tool, &err);
 	}
 	signal(SIGPIPE, SIG_IGN); /* the record tells what a lost receipt cannot */

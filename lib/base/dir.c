@@ -108,6 +108,11 @@ static int remove_inside(int fd)
 	return ret;
 }
 
+int dm_dir_clear(int fd, struct dm_err *err)
+{
+	return remove_inside(fd) ? dm_fail_errno(err, "empty folder") : 0;
+}
+
 int dm_dir_remove(int dirfd, const char *name, struct dm_err *err)
 {
 	int fd;

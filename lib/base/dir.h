@@ -30,6 +30,11 @@ int dm_dir_make(const char *path, struct dm_err *err);
 int dm_dir_remove(int dirfd, const char *name, struct dm_err *err);
 
 /*
+ * Remove all that is in the folder fd, in the same way, and close fd. Returns 0; -1 with err.
+ */
+int dm_dir_clear(int fd, struct dm_err *err);
+
+/*
  * Whether the folder fd lies in memory (tmpfs).
  */
 bool dm_dir_in_memory(int fd);

@@ -59,7 +59,7 @@ static void check_storage(const struct dm_container *c, json_t *list)
 	{
 		const char *type = dm_json_str(m, "Type", "");
 
-		if (!strcmp(type, "tmpfs"))
+		if (!strcmp(type, "tmpfs") || !strcmp(type, "bind"))
 			continue;
 		if (strcmp(type, "volume"))
 			obstacle(list, "mount of type %s at %s", type,
@@ -67,6 +67,24 @@ static void check_storage(const struct dm_container *c, json_t *list)
 		else if (strcmp(dm_json_str(m, "Driver", ""), "local"))
 			obstacle(list, "volume %s: its driver %s is not supported",
 				 dm_json_str(m, "Name", "?"), dm_json_str(m, "Driver", "?"));
+	}
+}
+
+static void check_binds(const struct dm_container *c, const struct dm_binds *binds, json_t *list)
+{
+	struct dm_bind b;
+	char path[256];
+
+	if (dm_binds_stray(binds, c->inspect, path, sizeof(path)))
+		obstacle(list, "it has no bind mount %s (--bind)", path);
+	for (size_t i = 0; dm_binds_get(binds, c->inspect, i, &b); i++) {
+		const char *kind = dm_binds_kind(b.source);
+
+		if (b.mode == DM_BIND_REFUSE)
+			obstacle(list, "bind mount of %s at %s", b.source, b.destination);
+		else if (b.mode == DM_BIND_COPY && strcmp(kind, "folder") && strcmp(kind, "empty"))
+			obstacle(list, "bind mount of %s at %s: only a folder can be copied",
+				 b.source, b.destination);
 	}
 }
 
@@ -156,15 +174,16 @@ static int check_tcp(const struct dm_container *c, json_t *list, struct dm_err *
 	return 0;
 }
 
-int dm_fit_container(const struct dm_container *c, enum dm_tcp tcp, json_t *list,
+int dm_fit_container(const struct dm_container *c, const struct dm_fit_opts *o, json_t *list,
 		     struct dm_err *err)
 {
 	check_state(c, list);
 	check_storage(c, list);
+	check_binds(c, &o->binds, list);
 	check_config(c, list);
 	if (!c->pid)
 		return 0;
-	if (check_exec(c, list, err) || (tcp == DM_TCP_REFUSE && check_tcp(c, list, err)))
+	if (check_exec(c, list, err) || (o->tcp == DM_TCP_REFUSE && check_tcp(c, list, err)))
 		return -1;
 	return 0;
 }
@@ -187,8 +206,55 @@ static void check_cpu(const json_t *here, const json_t *have, json_t *list)
 		obstacle(list, "the target's CPU lacks:%s", missing);
 }
 
-void dm_fit_target(const struct dm_container *c, const json_t *here, const json_t *have,
-		   json_t *list)
+json_t *dm_fit_paths(const struct dm_container *c, const struct dm_fit_opts *o)
+{
+	json_t *list = json_array();
+	struct dm_bind b;
+
+	for (size_t i = 0; dm_binds_get(&o->binds, c->inspect, i, &b); i++)
+		json_array_append_new(list, json_string(b.source));
+	return list;
+}
+
+/* An empty folder is a folder. */
+static const char *plain_kind(const char *kind)
+{
+	return strcmp(kind, "empty") ? kind : "folder";
+}
+
+/* What the target says of the paths of the bind mounts. */
+static void check_paths(const struct dm_container *c, const struct dm_binds *binds,
+			const json_t *have, json_t *list)
+{
+	const json_t *paths = json_object_get(have, "paths");
+	struct dm_bind b;
+
+	for (size_t i = 0; dm_binds_get(binds, c->inspect, i, &b); i++) {
+		const char *there = json_string_value(json_object_get(paths, b.source));
+		const char *here = dm_binds_kind(b.source);
+
+		if (b.mode == DM_BIND_REFUSE)
+			continue;
+		if (!there)
+			obstacle(list, "the target was not asked about %s (dm-restore --paths)",
+				 b.source);
+		else if (b.mode == DM_BIND_COPY && strcmp(there, "nothing") &&
+			 strcmp(there, "empty"))
+			obstacle(list, "the target has %s already, and it is not an empty folder",
+				 b.source);
+		else if (b.mode == DM_BIND_REQUIRE && !strcmp(there, "nothing"))
+			obstacle(list,
+				 "the target lacks %s, which is mounted at %s (--bind %s=copy "
+				 "sends it)",
+				 b.source, b.destination, b.source);
+		else if (b.mode == DM_BIND_REQUIRE && strcmp(plain_kind(there), plain_kind(here)))
+			obstacle(list, "%s is a %s here and a %s on the target", b.source,
+				 plain_kind(here), plain_kind(there));
+	}
+}
+
+void dm_fit_target(const struct dm_container *c, const struct dm_fit_opts *o, const json_t *here,
+		   const json_t *have, json_t *list)
 {
 	const json_t *missing, *v;
 	struct dm_volume vol;
@@ -217,6 +283,7 @@ void dm_fit_target(const struct dm_container *c, const json_t *here, const json_
 		if (!dm_json_lists(have, "networks", name))
 			obstacle(list, "the target has no network named %s", name);
 	}
+	check_paths(c, &o->binds, have, list);
 	if (!strcmp(dm_json_str(here, "engine_id", "?"), dm_json_str(have, "engine_id", "!")))
 		obstacle(list, "the target is this host");
 }

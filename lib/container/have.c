@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/opt.h"
+#include "container/binds.h"
 
 /* What a program may have found and may go on using: features that user space can see. */
 static const char *const cpu_flags[] = {
@@ -165,6 +167,22 @@ static void check_program(const char *name, const char *package, const char *fir
 	dm_buf_free(&out);
 }
 
+void dm_have_paths(json_t *o, const json_t *paths)
+{
+	json_t *kinds = json_object();
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(paths, i, v)
+	{
+		const char *path = json_string_value(v);
+
+		if (path && path[0] == '/')
+			json_object_set_new(kinds, path, json_string(dm_binds_kind(path)));
+	}
+	json_object_set_new(o, "paths", kinds);
+}
+
 void dm_have_programs(json_t *list, char *criu, size_t size)
 {
 	check_program("criu", "criu", "--version", list, criu, size);
@@ -191,11 +209,17 @@ json_t *dm_have_versions(struct dm_engine *e)
 static int check_engine(struct dm_engine *e, json_t *o, json_t *obstacles, struct dm_err *err)
 {
 	const char *driver;
+	struct statvfs disk;
 	char line[160];
 	json_t *info;
 
 	if (dm_engine_do(e, "GET", "/info", NULL, 60, &info, err))
 		return -1;
+	if (statvfs(dm_json_str(info, "DockerRootDir", "/var/lib/docker"), &disk) == 0)
+		json_object_set_new(o, "disk",
+				    json_pack("{s:I, s:I}", "bytes",
+					      (json_int_t)(disk.f_bavail * (uint64_t)disk.f_frsize),
+					      "inodes", (json_int_t)disk.f_favail));
 	driver = dm_json_str(info, "Driver", "?");
 	json_object_set_new(o, "driver", json_string(driver));
 	json_object_set_new(o, "engine_id", json_string(dm_json_str(info, "ID", "")));

@@ -5,7 +5,7 @@
 /*
  * What a host is and has, as a JSON object (docker-migrate(7) lists the keys):
  * engine, engine_id, driver, kernel, arch, cpu, cgroup, criu, hostname, machine, boot, clock,
- * memory, room, images, tags, containers, volumes, networks, obstacles.
+ * memory, room, disk, images, tags, containers, volumes, networks, obstacles.
  */
 
 #include <jansson.h>
@@ -19,6 +19,12 @@
  * a restore. Returns a new reference; NULL with err.
  */
 json_t *dm_have(struct dm_engine *e, const char *stage, struct dm_err *err);
+
+/*
+ * Add to a host's description, under "paths", what lies at each of paths (an array of strings;
+ * others are passed over): dm_binds_kind().
+ */
+void dm_have_paths(json_t *o, const json_t *paths);
 
 /*
  * Add to list (an array of strings) a line for each program that is needed and does not run. What

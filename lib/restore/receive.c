@@ -14,11 +14,12 @@
 #include "files/apply.h"
 #include "handover/receipt.h"
 #include "handover/unborn.h"
+#include "restore/bind.h"
 #include "restore/image.h"
 #include "restore/store.h"
 #include "stream/reader.h"
 
-enum { VOLUMES_MAX = 256 };
+enum { VOLUMES_MAX = 256, BINDS_MAX = 256 };
 
 struct dm_receive {
 	struct dm_engine *engine;
@@ -36,6 +37,8 @@ struct dm_receive {
 		char name[256], path[PATH_MAX];
 	} * volumes;
 	size_t n_volumes;
+	struct dm_bind_place *binds;
+	size_t n_binds;
 };
 
 struct dm_receive *dm_receive_new(struct dm_engine *e, const struct dm_receive_opts *o,
@@ -43,8 +46,11 @@ struct dm_receive *dm_receive_new(struct dm_engine *e, const struct dm_receive_o
 {
 	struct dm_receive *r = calloc(1, sizeof(*r));
 
-	if (!r || !(r->volumes = calloc(VOLUMES_MAX, sizeof(*r->volumes)))) {
+	if (!r || !(r->volumes = calloc(VOLUMES_MAX, sizeof(*r->volumes))) ||
+	    !(r->binds = calloc(BINDS_MAX, sizeof(*r->binds)))) {
 		dm_fail_errno(err, "allocate receiver");
+		if (r)
+			free(r->volumes);
 		free(r);
 		return NULL;
 	}
@@ -237,6 +243,15 @@ static int prepare(struct dm_receive *r, struct dm_err *err)
 			 dm_json_str(v, "name", ""));
 		r->n_volumes++;
 	}
+	json_array_foreach(json_object_get(r->config, "binds"), i, v)
+	{
+		if (i == BINDS_MAX)
+			return dm_fail(err, DM_UNFIT, "more than %d bind mounts", BINDS_MAX);
+		if (dm_bind_place_make(&r->binds[i], json_is_string(v) ? json_string_value(v) : "",
+				       err))
+			return -1;
+		r->n_binds++;
+	}
 	if (dm_create_container(r->engine, inspect, &r->got.container, err) ||
 	    dm_unborn_mark(r->got.container.id, strrchr(dm_record_path(r->got.record), '/') + 1,
 			   err))
@@ -248,10 +263,14 @@ static int prepare(struct dm_receive *r, struct dm_err *err)
 static const char *tree_path(struct dm_receive *r, const json_t *tree)
 {
 	const char *name = dm_json_str(tree, "volume", NULL);
+	const char *bind = dm_json_str(tree, "bind", NULL);
 
-	if (!name)
+	if (!name && !bind)
 		return r->got.container.upper;
-	for (size_t i = 0; i < r->n_volumes; i++)
+	for (size_t i = 0; bind && i < r->n_binds; i++)
+		if (!strcmp(r->binds[i].path, bind))
+			return r->binds[i].path;
+	for (size_t i = 0; name && i < r->n_volumes; i++)
 		if (!strcmp(r->volumes[i].name, name))
 			return r->volumes[i].path;
 	return NULL;
@@ -273,13 +292,17 @@ static int begin_tree(struct dm_receive *r, const char *data, size_t len, struct
 		dm_fail(err, DM_BAD_STREAM, "the stream has a tree that belongs nowhere");
 		goto fail;
 	}
-	r->tree = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	r->tree = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+				     (json_object_get(tree, "bind") ? 0 : O_NOFOLLOW));
 	if (r->tree < 0) {
 		dm_fail_errno(err, "open %s", path);
 		goto fail;
 	}
-	r->apply = dm_apply_new(
-		r->tree, dm_json_str(tree, "volume", NULL) ? DM_TREE_PLAIN : DM_TREE_UPPER, err);
+	r->apply = dm_apply_new(r->tree,
+				json_object_get(tree, "volume") || json_object_get(tree, "bind")
+					? DM_TREE_PLAIN
+					: DM_TREE_UPPER,
+				err);
 fail:
 	json_decref(tree);
 	return r->apply ? 0 : -1;
@@ -383,6 +406,9 @@ void dm_receive_undo(struct dm_receive *r)
 	    (dm_create_container_undo(r->engine, r->got.container.id, &err) ||
 	     dm_unborn_clear(r->got.container.id, &err)))
 		dm_say("container %.12s is left behind: %s", r->got.container.id, err.msg);
+	for (size_t i = 0; i < r->n_binds; i++)
+		if (dm_bind_place_undo(&r->binds[i], &err))
+			dm_say("%s is left behind: %s", r->binds[i].path, err.msg);
 	for (size_t i = 0; i < r->n_volumes; i++)
 		if (dm_create_volume_undo(r->engine, r->volumes[i].name, &err))
 			dm_say("volume %s is left behind: %s", r->volumes[i].name, err.msg);
@@ -411,5 +437,6 @@ void dm_receive_free(struct dm_receive *r)
 	dm_record_close(r->got.record);
 	json_decref(r->config);
 	free(r->volumes);
+	free(r->binds);
 	free(r);
 }

@@ -23,12 +23,13 @@ static json_t *volume(struct dm_engine *e, const char *name, struct dm_err *err)
 	return o;
 }
 
-json_t *dm_document(struct dm_engine *e, const struct dm_container *c, enum dm_tcp tcp,
-		    struct dm_err *err)
+json_t *dm_document(struct dm_engine *e, const struct dm_container *c,
+		    const struct dm_fit_opts *opts, struct dm_err *err)
 {
-	json_t *o, *volumes = json_array(), *one;
+	json_t *o, *volumes = json_array(), *binds = json_array(), *one;
 	struct dm_tasks tasks;
 	struct dm_volume v;
+	struct dm_bind b;
 	uint64_t memory;
 
 	for (size_t i = 0; dm_container_volume(c->inspect, i, &v); i++) {
@@ -36,18 +37,22 @@ json_t *dm_document(struct dm_engine *e, const struct dm_container *c, enum dm_t
 		if (!one || json_array_append_new(volumes, one))
 			goto fail;
 	}
+	for (size_t i = 0; dm_binds_get(&opts->binds, c->inspect, i, &b); i++)
+		if (b.mode == DM_BIND_COPY)
+			json_array_append_new(binds, json_string(b.source));
 	if (dm_tasks_list(&c->cgroup, &tasks, err))
 		goto fail;
 	memory = dm_tasks_memory(&tasks);
 	dm_tasks_free(&tasks);
-	o = json_pack("{s:i, s:O, s:o, s:I, s:s, s:s}", "format", 1, "inspect", c->inspect,
-		      "volumes", volumes, "memory", (json_int_t)memory, "engine",
-		      dm_engine_version(e), "tcp", tcp == DM_TCP_CLOSE ? "close" : "refuse");
+	o = json_pack("{s:i, s:O, s:o, s:o, s:I, s:s, s:s}", "format", 1, "inspect", c->inspect,
+		      "volumes", volumes, "binds", binds, "memory", (json_int_t)memory, "engine",
+		      dm_engine_version(e), "tcp", opts->tcp == DM_TCP_CLOSE ? "close" : "refuse");
 	if (!o)
 		dm_fail(err, DM_FAILURE, "container %s: its document cannot be made", c->name);
 	return o;
 
 fail:
 	json_decref(volumes);
+	json_decref(binds);
 	return NULL;
 }

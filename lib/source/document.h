@@ -14,7 +14,7 @@
  * document, its volumes, and what the target must know to take it.
  * Returns a new reference; NULL with err.
  */
-json_t *dm_document(struct dm_engine *e, const struct dm_container *c, enum dm_tcp tcp,
-		    struct dm_err *err);
+json_t *dm_document(struct dm_engine *e, const struct dm_container *c,
+		    const struct dm_fit_opts *opts, struct dm_err *err);
 
 #endif

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/num.h"
 #include "files/walk.h"
+#include "source/trees.h"
 
 /* The image's size, or 0 when the target has it. */
 static int image_size(struct dm_engine *e, const struct dm_container *c, const json_t *have,
@@ -33,16 +35,17 @@ static int image_size(struct dm_engine *e, const struct dm_container *c, const j
 }
 
 /* One tree, added to list; its bytes are added to *total. */
-static int add_tree(json_t *list, const char *name, const char *path, bool upper, uint64_t *total,
-		    struct dm_err *err)
+static int add_tree(json_t *list, const json_t *tree, uint64_t *total, struct dm_err *err)
 {
-	struct dm_pack_opts opts = {.upper = upper};
+	struct dm_pack_opts opts = {.upper = !strcmp(dm_json_str(tree, "tree", ""), "layer")};
+	const char *path = dm_json_str(tree, "path", "");
+	char name[300];
 	struct dm_pack_stats stats = {0};
 	struct dm_manifest *m = dm_manifest_new(err);
 	uint64_t bytes = 0;
 	int ret = -1, root;
 
-	root = m ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	root = m ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (m && root < 0)
 		dm_fail_errno(err, "open %s", path);
 	if (root < 0 || dm_walk(&opts, root, m, &stats, err))
@@ -51,7 +54,8 @@ static int add_tree(json_t *list, const char *name, const char *path, bool upper
 		if (S_ISREG(m->file[i].mode))
 			bytes += m->file[i].size;
 	*total += bytes;
-	json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", name, "entries",
+	json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name",
+					      dm_trees_name(tree, name, sizeof(name)), "entries",
 					      (json_int_t)m->count, "bytes", (json_int_t)bytes));
 	ret = 0;
 out:
@@ -61,34 +65,74 @@ out:
 	return ret;
 }
 
-json_t *dm_estimate(struct dm_engine *e, const struct dm_container *c, const json_t *have,
-		    struct dm_err *err)
+json_t *dm_estimate(struct dm_engine *e, const struct dm_container *c,
+		    const struct dm_fit_opts *opts, const json_t *have, struct dm_err *err)
 {
-	json_t *files = json_array();
+	json_t *files = json_array(), *trees = dm_trees_list(c, opts), *tree;
 	uint64_t image, memory, total = 0;
 	struct dm_tasks tasks;
-	struct dm_volume v;
-	char what[300];
+	size_t i;
 
 	if (dm_tasks_list(&c->cgroup, &tasks, err))
 		goto fail;
 	memory = dm_tasks_memory(&tasks);
 	dm_tasks_free(&tasks);
-	if (image_size(e, c, have, &image, err) ||
-	    add_tree(files, "layer", c->upper, true, &total, err))
+	if (image_size(e, c, have, &image, err))
 		goto fail;
-	for (size_t i = 0; dm_container_volume(c->inspect, i, &v); i++) {
-		snprintf(what, sizeof(what), "volume %s", v.name);
-		if (add_tree(files, what, v.source, false, &total, err))
+	json_array_foreach(trees, i, tree)
+	{
+		if (add_tree(files, tree, &total, err))
 			goto fail;
 	}
+	json_decref(trees);
 	return json_pack("{s:I, s:I, s:o, s:I}", "memory", (json_int_t)memory, "image",
 			 (json_int_t)image, "files", files, "total",
 			 (json_int_t)(total + image + memory));
 
 fail:
 	json_decref(files);
+	json_decref(trees);
 	return NULL;
+}
+
+static void need(json_t *list, const json_t *have, const char *key, const char *what, uint64_t n,
+		 bool bytes)
+{
+	const json_t *v = dm_json_at(have, key);
+	char line[200], a[32], b[32];
+	uint64_t left = (uint64_t)json_integer_value(v);
+
+	if (!v || left >= n)
+		return;
+	dm_num_human(n, a, sizeof(a));
+	dm_num_human(left, b, sizeof(b));
+	if (bytes)
+		snprintf(line, sizeof(line), "the target's %s: %s are needed, and %s are left",
+			 what, a, b);
+	else
+		snprintf(line, sizeof(line),
+			 "the target's %s: %" PRIu64 " are needed, and %" PRIu64 " are left", what,
+			 n, left);
+	json_array_append_new(list, json_string(line));
+}
+
+void dm_estimate_room(const json_t *estimate, const json_t *have, json_t *list)
+{
+	uint64_t memory = (uint64_t)dm_json_int(estimate, "memory", 0), entries = 0;
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(estimate, "files"), i, v)
+	{
+		entries += (uint64_t)dm_json_int(v, "entries", 0);
+	}
+	need(list, have, "disk.bytes", "disk", (uint64_t)dm_json_int(estimate, "total", 0) - memory,
+	     true);
+	/* some file systems count no inodes */
+	if (dm_json_int(have, "disk.inodes", 0) > 0)
+		need(list, have, "disk.inodes", "inodes", entries, false);
+	need(list, have, "room", "staging folder", memory + memory / 8, true);
+	need(list, have, "memory", "memory", memory + memory / 8, true);
 }
 
 static const char *human(const json_t *o, const char *key, char out[32])

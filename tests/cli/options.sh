@@ -12,9 +12,9 @@ no_stdout() { "$@" >&-; }
 no_stdin() { "$@" <&-; }
 
 declare -A options=(
-	[fsdiff]="--id --delta --last --check --have --estimate --json --tcp --save"
+	[fsdiff]="--id --delta --last --check --have --estimate --json --tcp --binds --bind --paths --save"
 	[predump]="--id --final --rule --budget --max-rounds --min-pages --max-growth --tcp --work"
-	[restore]="--check --have --stage --limit --log-limit --saved --keep-images --status --refuse --install-runtime --remove-runtime"
+	[restore]="--check --have --paths --stage --limit --log-limit --saved --keep-images --status --refuse --install-runtime --remove-runtime"
 	[rollback]="--id --ask --patience --settle --thaw --release --report --figures --json"
 )
 # A command line that would do something, if there were an engine.
@@ -26,13 +26,13 @@ declare -A good=(
 )
 declare -A wrong=(
 	[fsdiff]="|it|--id m-1|--id m-1 one two|--id m-1 --last it|--id m-1 --have f it|--id|
-		--id m-1 --tcp x it|--id m-1 --tcp= it|--id m-1 --check --delta it|--id m-1 --json it|--id m-1 --delta --estimate it|--delta=1 --id m-1 it"
+		--id m-1 --tcp x it|--id m-1 --tcp= it|--id m-1 --check --delta it|--id m-1 --json it|--id m-1 --binds all it|--id m-1 --bind /x it|--id m-1 --bind x=copy it|--id m-1 --delta --estimate it|--delta=1 --id m-1 it"
 	[predump]="|it|--id m-1|--id m-1 one two|--id m-1 --rule x it|--id m-1 --rule= it|
 		--id m-1 --budget 0 it|--id m-1 --budget 3600001 it|--id m-1 --budget 1s it|
 		--id m-1 --budget -1 it|--id m-1 --max-rounds 0 it|--id m-1 --max-rounds 61 it|
 		--id m-1 --min-pages x it|--id m-1 --min-pages 99999999999 it|
 		--id m-1 --max-growth 1e3 it|--id m-1 --max-growth 100001 it|--id m-1 --tcp open it"
-	[restore]="operand|--have|--status|--refuse|--stage|--check --install-runtime|--install-runtime --remove-runtime|
+	[restore]="operand|--have|--paths x|--check --paths x|--status|--refuse|--stage|--check --install-runtime|--install-runtime --remove-runtime|
 		--status a --refuse b|--check --status a|--limit 0|--limit 86401|--limit x|
 		--log-limit x|--log-limit 1.5M|--log-limit=|--install-runtime --refuse x|--remove-runtime --check"
 	[rollback]="|it|--id m-1|--id m-1 one two|--id m-1 --settle --thaw it|

@@ -138,7 +138,7 @@ says "... is told" 'the stage before this one \(setup\) did not succeed'
 expect 1 "the setup, closed stdout" no_stdout fsdiff m-4 victim
 says "... is told" 'write stream: Bad file descriptor'
 check "... and nothing else was written to" sh -c \
-	"! grep -aq dmstream '$(record m-4)'/* && grep -c event '$(record m-4)/journal' | grep -qx 2"
+	"! grep -aq dmstream '$(record m-4)'/* && grep -c event '$(record m-4)/journal' | grep -qx 3"
 expect 2 "the setup, to a terminal" script -qec "'$BUILD/dm-fsdiff' --id m-5 victim </dev/null" /dev/null
 expect 0 "... has not used up the id" fsdiff m-5 victim
 expect 2 "rounds, to a terminal" script -qec "'$BUILD/dm-predump' --id m-5 victim </dev/null" /dev/null

@@ -25,7 +25,6 @@ refused "the host's pid namespace" 'pid namespace is shared' --pid host "${sleep
 refused "the host's IPC namespace" 'IPC namespace is shared' --ipc host "${sleeper[@]}"
 refused "a shareable /dev/shm" '/dev/shm is shareable' --ipc shareable "${sleeper[@]}"
 refused "docker run --rm" 'removed when it stops' --rm "${sleeper[@]}"
-refused "a bind mount" 'type bind at /srv' -v /srv:/srv "${sleeper[@]}"
 refused "an annotation for CRIU" 'org.criu.config' --annotation org.criu.config=/evil "${sleeper[@]}"
 a docker network create onlya >/dev/null
 refused "a network that the target lacks" 'no network named onlya' --network onlya "${sleeper[@]}"

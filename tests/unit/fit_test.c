@@ -7,6 +7,7 @@
 #include "tool.h"
 
 static struct dm_err err;
+static struct dm_fit_opts opts; /* none: the defaults */
 
 static const char plain[] =
 	"{\"Id\":\"x\",\"Name\":\"/it\",\"GraphDriver\":{\"Name\":\"overlay2\"},\"Mounts\":[],"
@@ -58,7 +59,7 @@ static char *obstacles(const struct dm_container *c)
 {
 	json_t *list = json_array();
 
-	CHECK_INT(dm_fit_container(c, DM_TCP_REFUSE, list, &err), 0);
+	CHECK_INT(dm_fit_container(c, &opts, list, &err), 0);
 	return joined(list);
 }
 
@@ -112,10 +113,10 @@ TEST(each_obstacle_is_named)
 		 "storage driver (unknown, perhaps containerd's snapshotter): only overlay2 is "
 		 "supported"},
 		{"",
-		 "{\"Mounts\":[{\"Type\":\"bind\",\"Destination\":\"/a\"},{\"Type\":\"tmpfs\"},"
+		 "{\"Mounts\":[{\"Type\":\"npipe\",\"Destination\":\"/a\"},{\"Type\":\"tmpfs\"},"
 		 "{\"Type\":\"volume\",\"Name\":\"v\",\"Driver\":\"local\"},"
 		 "{\"Type\":\"volume\",\"Name\":\"w\",\"Driver\":\"nfs\"}]}",
-		 "mount of type bind at /a|volume w: its driver nfs is not supported"},
+		 "mount of type npipe at /a|volume w: its driver nfs is not supported"},
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
@@ -153,7 +154,7 @@ TEST(its_state_is_an_obstacle)
 TEST(an_obstacle_with_a_long_name_is_an_obstacle)
 {
 	for (size_t n = 470; n < 520; n++) {
-		char change[3000] = "{\"Mounts\":[{\"Type\":\"bind\",\"Destination\":\"/", *text;
+		char change[3000] = "{\"Mounts\":[{\"Type\":\"glob\",\"Destination\":\"/", *text;
 		struct dm_container c;
 
 		for (size_t i = 0; i < n; i++)
@@ -163,7 +164,7 @@ TEST(an_obstacle_with_a_long_name_is_an_obstacle)
 			memmove(change + 46, change + 47, strlen(change + 46));
 		c = with("", change);
 		text = obstacles(&c);
-		if (strncmp(text, "mount of type bind at /", 23) != 0)
+		if (strncmp(text, "mount of type glob at /", 23) != 0)
 			TEST_BAD("of length %zu it is lost: %s", n, text);
 		free(text);
 		json_decref(c.inspect);
@@ -185,7 +186,7 @@ static char *against(const struct dm_container *c, const char *change)
 	json_t *o = parse(change);
 
 	json_object_update(have, o);
-	dm_fit_target(c, here, have, list);
+	dm_fit_target(c, &opts, here, have, list);
 	json_decref(o);
 	json_decref(here);
 	json_decref(have);
