@@ -48,12 +48,15 @@ MAKE_STREAM = $(BUILD)/tests/make_stream
 # Fuzz targets, made by "make fuzz" with clang's libFuzzer; some get in between two functions.
 FUZZ = $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/targets/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_LIB = $(BUILD)/libfuzz.a
 FUZZ_FLAGS = -O1 -g -fno-sanitize-recover=all -fsanitize=fuzzer-no-link,address,undefined
 $(BUILD)/targets/stream: WRAP = malloc free dm_read_full
-$(BUILD)/targets/ship: WRAP = malloc free dm_source_full dm_codec_unpack
+$(BUILD)/targets/store: WRAP = malloc free dm_read_full sysinfo dm_state_finish
+$(BUILD)/targets/ship: WRAP = malloc free dm_source_full dm_codec_unpack \
+	pthread_create pthread_join
 $(BUILD)/targets/receipts: WRAP = dm_thaw dm_release dm_presence dm_child_run
 $(BUILD)/targets/documents: WRAP = dm_engine_call dm_engine_do dm_engine_version dm_cgroup_of \
-	dm_tasks_list dm_child_run dm_read_file
+	dm_tasks_list dm_child_run dm_read_file dm_binds_kind
 
 all: $(TOOLS:%=$(BUILD)/%) $(BUILD)/$(RUNTIME)
 
@@ -98,7 +101,11 @@ $(LOADS:%=$(BUILD)/loads/%): $(BUILD)/loads/%: $(BUILD)/tests/workload/%.o $(LOA
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC) -o $@ $^
 
-$(FUZZ): $(BUILD)/targets/%: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_OBJ) $(LIB)
+$(FUZZ_LIB): $(FUZZ_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(FUZZ): $(BUILD)/targets/%: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(WRAP:%=-Wl,--wrap=%) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

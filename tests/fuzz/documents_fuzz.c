@@ -32,6 +32,7 @@ int __wrap_dm_tasks_list(const struct dm_cgroup *c, struct dm_tasks *out, struct
 int __wrap_dm_child_run(const char *const *argv, double seconds, struct dm_buf *out,
 			struct dm_err *err);
 char *__wrap_dm_read_file(int dirfd, const char *path, size_t cap, size_t *len, struct dm_err *err);
+const char *__wrap_dm_binds_kind(const char *path);
 
 /* A container is never made with the runtime or the restart policy that a document names. */
 static void check_body(const char *path, const json_t *body)
@@ -113,6 +114,11 @@ int __wrap_dm_child_run(const char *const *argv, double seconds, struct dm_buf *
 	return out ? dm_buf_add(out, "Version: 4.2.1", 15, err) : 0;
 }
 
+const char *__wrap_dm_binds_kind(const char *path)
+{
+	return path[0] == '/' ? "folder" : "nothing";
+}
+
 /* What /proc says of this host: the kernel makes it anew each time, and not quickly. */
 char *__wrap_dm_read_file(int dirfd, const char *path, size_t cap, size_t *len, struct dm_err *err)
 {
@@ -149,17 +155,23 @@ static void make(struct dm_engine *e, const json_t *document, struct dm_err *err
 
 static void compare(struct dm_engine *e, const json_t *have, struct dm_err *err)
 {
-	json_t *list = json_array(), *here = NULL, *document = NULL;
+	struct dm_fit_opts opts = {.tcp = DM_TCP_CLOSE};
+	json_t *list = json_array(), *here = NULL, *document = NULL, *paths;
 	struct dm_container c;
+
+	opts.binds.all = (enum dm_bind_mode)(dm_json_int(have, "clock", 0) & 1);
 
 	if (dm_container_load(e, "box", &c, err))
 		goto out;
 	HOLDS(strlen(c.id) == 64 && c.name[0]);
 	here = dm_have(e, fuzz_folder(), err);
-	if (dm_fit_container(&c, DM_TCP_CLOSE, list, err) == 0)
-		dm_fit_target(&c, here, have, list);
+	paths = dm_fit_paths(&c, &opts);
+	dm_have_paths(here, paths);
+	json_decref(paths);
+	if (dm_fit_container(&c, &opts, list, err) == 0)
+		dm_fit_target(&c, &opts, here, have, list);
 	HOLDS((dm_fit_report(&c, list, err) == 0) == (json_array_size(list) == 0));
-	document = dm_document(e, &c, DM_TCP_CLOSE, err);
+	document = dm_document(e, &c, &opts, err);
 	if (document)
 		make(e, document, err);
 	dm_container_free(&c);

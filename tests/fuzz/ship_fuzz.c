@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shipped form: any bytes into dm-ship's unpacking, with its threads. */
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 #include <xxhash.h>
 #include <zlib.h>
@@ -158,6 +160,58 @@ int __wrap_dm_codec_unpack(struct dm_codec *c, enum dm_frame_codec codec, const 
 {
 	HOLDS(n <= DM_FRAME_MAX && size <= DM_FRAME_MAX);
 	return __real_dm_codec_unpack(c, codec, in, n, out, size, err);
+}
+
+/*
+ * Threads are kept, too: ASan keeps some memory of each one that has been, and there would be
+ * millions.
+ */
+static struct worker {
+	pthread_t thread;
+	sem_t go, done;
+	void *(*work)(void *);
+	void *arg;
+	bool made, busy;
+} workers[1 + DM_RING_WORKERS];
+
+int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(void *), void *arg);
+int __wrap_pthread_join(pthread_t t, void **result);
+
+static void *serve(void *arg)
+{
+	struct worker *w = arg;
+
+	for (;;) {
+		HOLDS(sem_wait(&w->go) == 0);
+		w->work(w->arg);
+		HOLDS(sem_post(&w->done) == 0);
+	}
+}
+
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(void *), void *arg)
+{
+	size_t i = 0;
+
+	while (workers[i].busy)
+		HOLDS(++i < 1 + DM_RING_WORKERS);
+	workers[i].work = work;
+	workers[i].arg = arg;
+	if (!workers[i].made)
+		HOLDS(sem_init(&workers[i].go, 0, 0) == 0 &&
+		      sem_init(&workers[i].done, 0, 0) == 0 &&
+		      __real_pthread_create(&workers[i].thread, a, serve, &workers[i]) == 0);
+	workers[i].made = workers[i].busy = true;
+	HOLDS(sem_post(&workers[i].go) == 0);
+	*t = i;
+	return 0;
+}
+
+int __wrap_pthread_join(pthread_t t, void **result)
+{
+	HOLDS(workers[t].busy && !result && sem_wait(&workers[t].done) == 0);
+	workers[t].busy = false;
+	return 0;
 }
 
 /* The plain bytes that a whole shipped form tells of. */
