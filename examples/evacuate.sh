@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Move all running containers of this host to HOST, JOBS at a time (2) and with RATE bytes a second
-# (100000000) in all. GNU parallel does it; FOLDER keeps its list and its log. With the same FOLDER
-# again it goes on where it was cut off, and tries again what failed.
+# (100000000) in all. GNU parallel does it; FOLDER keeps its list, its log and a report of each move.
+# With the same FOLDER again it goes on where it was cut off, and tries again what failed.
 #   evacuate.sh HOST FOLDER [JOBS [RATE]]
 set -eu
 [ $# -ge 2 ] || { sed -n 's/^#   /usage: /p' "$0" >&2; exit 2; }
@@ -15,7 +15,7 @@ mkdir -p "$dir"
 trap : INT
 parallel --quote --jobs "$jobs" --joblog "$dir/joblog" --resume-failed --tag --line-buffer \
 	--termseq INT,600000 \
-	dm-migrate --quiet --tcp close --limit-rate "$((rate / jobs))" {} "$host" \
+	dm-migrate --quiet --tcp close --limit-rate "$((rate / jobs))" --report "$dir/{}.json" {} "$host" \
 	:::: "$dir/list" || true
 
 # What became of each? The last line of its number in the log counts; 7 is the exit code, 8 a signal.

@@ -106,6 +106,7 @@ b docker rm t2 >/dev/null
 example 0 a evacuate.sh root@b /srv/ex.log
 is "in the end all have moved" "t1: moved t2: moved tree: moved" "$(sort "$T/out" | paste -sd ' ')"
 is "nothing was done twice" 4 "$(a sed 1d /srv/ex.log/joblog | wc -l)"
+is "there is a report of each" 3 "$(a sh -c 'python3 -m json.tool /srv/ex.log/tree.json >/dev/null && ls /srv/ex.log/*.json | wc -l')"
 has "the bandwidth was shared out" '--limit-rate 50000000' <(a cat /srv/ex.log/joblog)
 is "all run there" "t1 t2 tree" "$(b docker ps --format '{{.Names}}' | sort | paste -sd ' ')"
 whole "evacuated" b a
