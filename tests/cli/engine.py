@@ -320,7 +320,9 @@ def main():
     threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     Handler.engine = Engine(folder)
     signal.signal(signal.SIGHUP, Handler.engine.reload)
-    Server(socket, Handler).serve_forever()
+    server = Server(socket + ".new", Handler)
+    os.rename(socket + ".new", socket)  # who sees it can connect to it
+    server.serve_forever()
 
 
 if __name__ == "__main__":
