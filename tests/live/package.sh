@@ -12,11 +12,10 @@ aside() { # HOST
 		rm -rf /var/lib/docker-migrate /run/docker-migrate /dev/shm/docker-migrate'
 }
 back() { # HOST
-	"$HOSTS" in "$1" sh -c 'dpkg-query -s docker-migrate && {
-			rm -rf /var/lib/docker-migrate/claims /var/lib/docker-migrate/target
-			docker rm -f $(docker ps -aq)
-			dpkg -P docker-migrate
-		}
+	empty "$1"
+	"$HOSTS" in "$1" sh -c 'rm -rf /var/lib/docker-migrate /run/docker-migrate
+		dpkg -P docker-migrate
+		rm -rf /var/lib/docker-migrate /dev/shm/docker-migrate
 		mv /usr/local/aside/dm-* /usr/local/sbin/ && rmdir /usr/local/aside
 		dm-restore --install-runtime' >/dev/null 2>&1
 }
