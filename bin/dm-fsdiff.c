@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dm-fsdiff: what a container is and what it has on disk, as a segment of a migration stream. */
 
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "base/json.h"
@@ -15,8 +12,8 @@
 #include "container/fit.h"
 #include "container/have.h"
 #include "handover/stage.h"
+#include "source/check.h"
 #include "source/document.h"
-#include "source/estimate.h"
 #include "source/image.h"
 #include "source/trees.h"
 
@@ -34,7 +31,7 @@ enum {
 	KEY_BIND,
 	KEY_SAVE
 };
-enum { HAVE_MAX = 16 << 20, TARGET_SECONDS = 60 };
+enum { TARGET_SECONDS = 60 };
 
 static const struct dm_opt opts[] = {
 	{KEY_ID, "id", "ID", "the migration"},
@@ -63,9 +60,8 @@ static const struct dm_tool tool = {
 };
 
 struct options {
-	const char *id, *have;
-	bool delta, last, check, save, estimate, json, paths;
-	struct dm_fit_opts fit;
+	struct dm_check_opts ask; /* its id and fit count for every stage */
+	bool delta, last, check, save, paths;
 };
 
 static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
@@ -74,7 +70,7 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 
 	switch (key) {
 	case KEY_ID:
-		o->id = arg;
+		o->ask.id = arg;
 		return dm_record_id_ok(arg) ? 0
 					    : dm_fail(err, DM_USAGE, "--id: \"%s\" is no id", arg);
 	case KEY_DELTA:
@@ -87,20 +83,20 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 		o->check = true;
 		return 0;
 	case KEY_HAVE:
-		o->have = arg;
+		o->ask.have = arg;
 		return 0;
 	case KEY_ESTIMATE:
-		o->estimate = true;
+		o->ask.estimate = true;
 		return 0;
 	case KEY_JSON:
-		o->json = true;
+		o->ask.json = true;
 		return 0;
 	case KEY_TCP:
-		return dm_fit_tcp(arg, &o->fit.tcp, err);
+		return dm_fit_tcp(arg, &o->ask.fit.tcp, err);
 	case KEY_BINDS:
-		return dm_binds_all(&o->fit.binds, arg, err);
+		return dm_binds_all(&o->ask.fit.binds, arg, err);
 	case KEY_BIND:
-		return dm_binds_one(&o->fit.binds, arg, err);
+		return dm_binds_one(&o->ask.fit.binds, arg, err);
 	case KEY_PATHS:
 		o->paths = true;
 		return 0;
@@ -111,101 +107,6 @@ static int on_option(void *ctx, int key, const char *arg, struct dm_err *err)
 	return dm_fail(err, DM_USAGE, "unknown option");
 }
 
-/* Tell programs what was found. */
-static int print_check(const struct options *o, const struct dm_container *c, json_t *obstacles,
-		       json_t *estimate, struct dm_err *err)
-{
-	bool fit = json_array_size(obstacles) == 0;
-	json_t *found = json_pack("{s:i, s:s, s:s, s:i, s:{s:s, s:s, s:s}, s:O, s:O*}", "format", 1,
-				  "id", o->id, "outcome", fit ? "fit" : "unfit", "code",
-				  fit ? DM_OK : DM_UNFIT, "container", "id", c->id, "name", c->name,
-				  "image", dm_json_str(c->inspect, "Config.Image", ""), "obstacles",
-				  obstacles, "would_send", estimate);
-	char *text = dm_json_text(found, err);
-	int ret = text && puts(text) >= 0 ? 0 : dm_fail_errno(err, "write what was found");
-
-	free(text);
-	json_decref(found);
-	return ret;
-}
-
-/* A question to the target. */
-static int print_paths(const struct options *o, const struct dm_container *c, struct dm_err *err)
-{
-	json_t *paths = json_pack("{s:o}", "paths", dm_fit_paths(c, &o->fit));
-	char *text = dm_json_text(paths, err);
-	int ret = text && puts(text) >= 0 ? 0 : dm_fail_errno(err, "write paths");
-
-	free(text);
-	json_decref(paths);
-	return ret;
-}
-
-/* Find every obstacle, and remember what the target has for the stages to come. */
-static int check(const struct options *o, struct dm_engine *e, const struct dm_container *c,
-		 struct dm_err *err)
-{
-	const char *file = o->have && !strcmp(o->have, "-") ? "/dev/stdin" : o->have;
-	json_t *list = json_array(), *have = NULL, *here = NULL, *estimate = NULL;
-	struct dm_record *r = NULL;
-	char *text = NULL;
-	int ret = -1;
-	size_t len;
-
-	if (dm_fit_container(c, &o->fit, list, err))
-		goto out;
-	dm_have_programs(list, NULL, 0);
-	if (file) {
-		text = dm_read_file(AT_FDCWD, file, HAVE_MAX, &len, err);
-		have = text ? dm_json_parse(text, len, "what the target has", err) : NULL;
-		here = have ? dm_have(e, "/dev/shm/docker-migrate", err) : NULL;
-		if (!here)
-			goto out;
-		dm_fit_target(c, &o->fit, here, have, list);
-	}
-	if (c->pid && (have || o->estimate)) {
-		estimate = dm_estimate(e, c, &o->fit, have, err);
-		if (!estimate)
-			goto out;
-		dm_estimate_room(estimate, have, list);
-		if (o->estimate)
-			dm_estimate_say(c, estimate);
-	}
-	if ((o->json && print_check(o, c, list, estimate, err)) || dm_fit_report(c, list, err))
-		goto out;
-	if (o->estimate) {
-		ret = 0;
-		goto out;
-	}
-	r = text ? dm_record_open(DM_SOURCE, o->id, true, err) : NULL;
-	if (text && (!r || dm_write_file(dm_record_dir(r), "have.json", text, len, err)))
-		goto out;
-	ret = 0;
-out:
-	dm_record_close(r);
-	json_decref(list);
-	json_decref(have);
-	json_decref(here);
-	json_decref(estimate);
-	free(text);
-	return ret;
-}
-
-/* What the target has, if dm-fsdiff --check was told. Returns 0, -1 with err. */
-static int load_have(struct dm_record *r, json_t **have, struct dm_err *err)
-{
-	char *text;
-	size_t len;
-
-	*have = NULL;
-	if (faccessat(dm_record_dir(r), "have.json", F_OK, 0))
-		return 0;
-	text = dm_read_file(dm_record_dir(r), "have.json", HAVE_MAX, &len, err);
-	*have = text ? dm_json_parse(text, len, "have.json", err) : NULL;
-	free(text);
-	return *have ? 0 : -1;
-}
-
 static int setup(const struct options *o, struct dm_engine *e, const struct dm_container *c,
 		 struct dm_stage *s, struct dm_err *err)
 {
@@ -213,15 +114,15 @@ static int setup(const struct options *o, struct dm_engine *e, const struct dm_c
 	char *text = NULL;
 	int ret = -1;
 
-	if (dm_fit_container(c, &o->fit, list, err) || dm_fit_report(c, list, err) ||
-	    load_have(s->record, &have, err))
+	if (dm_fit_container(c, &o->ask.fit, list, err) || dm_fit_report(c, list, err) ||
+	    dm_check_have(s->record, &have, err))
 		goto out;
 	json_object_set_new(s->figures, "versions", dm_have_versions(e));
-	document = dm_document(e, c, &o->fit, err);
+	document = dm_document(e, c, &o->ask.fit, err);
 	text = document ? dm_json_text(document, err) : NULL;
 	if (!text ||
 	    dm_record_event(s->record, "trees",
-			    json_pack("{s:o}", "list", dm_trees_list(c, &o->fit)), err) ||
+			    json_pack("{s:o}", "list", dm_trees_list(c, &o->ask.fit)), err) ||
 	    dm_writer_data(s->writer, DM_CONFIG, text, strlen(text), err) ||
 	    dm_image_send(e, c, have, s->writer, err) || dm_trees_send(s, c, false, false, err))
 		goto out;
@@ -294,18 +195,18 @@ static int run(const struct options *o, const char *name, struct dm_err *err)
 	if (!e || dm_container_load(e, name, &c, err))
 		goto out;
 	if (o->paths) {
-		ret = print_paths(o, &c, err);
+		ret = dm_check_paths(&c, &o->ask.fit, err);
 		goto out;
 	}
 	if (o->check) {
-		ret = check(o, e, &c, err);
+		ret = dm_check(e, &c, &o->ask, err);
 		goto out;
 	}
 	if (!c.pid) {
 		dm_fail(err, DM_UNFIT, "container %s does not run", c.name);
 		goto out;
 	}
-	if (dm_stage_begin(&s, o->id, o->delta ? DM_DELTA : DM_SETUP, &c, o->save, false, err))
+	if (dm_stage_begin(&s, o->ask.id, o->delta ? DM_DELTA : DM_SETUP, &c, o->save, false, err))
 		goto out;
 	if (o->last)
 		ret = last(&c, &s, err);
@@ -331,8 +232,8 @@ int main(int argc, char **argv)
 	at = dm_opt_parse(&tool, argc, argv, on_option, &o, &err);
 	if (at < 0)
 		return dm_opt_die(&tool, &err);
-	if (argc - at != 1 || !o.id || (o.last && !o.delta) || (o.check && o.delta) ||
-	    ((o.have || o.estimate || o.json) && !o.check)) {
+	if (argc - at != 1 || !o.ask.id || (o.last && !o.delta) || (o.check && o.delta) ||
+	    ((o.ask.have || o.ask.estimate || o.ask.json) && !o.check)) {
 		dm_fail(&err, DM_USAGE,
 			"one container and --id; --last goes with --delta; --have, --estimate and "
 			"--json with --check");

@@ -260,7 +260,7 @@ static int receive(struct dm_engine *e, const struct options *o, struct dm_err *
 		goto out;
 	}
 	ret = print_result(got->record, NULL, err);
-	say_outcome(e, got->container.id);
+	say_outcome(e, got->container->id);
 out:
 	dm_receive_free(r);
 	return ret;

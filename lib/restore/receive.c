@@ -13,13 +13,11 @@
 #include "container/have.h"
 #include "files/apply.h"
 #include "handover/receipt.h"
-#include "handover/unborn.h"
-#include "restore/bind.h"
 #include "restore/image.h"
+#include "restore/places.h"
+#include "restore/saved.h"
 #include "restore/store.h"
 #include "stream/reader.h"
-
-enum { VOLUMES_MAX = 256, BINDS_MAX = 256 };
 
 struct dm_receive {
 	struct dm_engine *engine;
@@ -33,12 +31,7 @@ struct dm_receive {
 	int tree; /* the folder that apply works in */
 	struct dm_store *store;
 	enum dm_segment_kind kind; /* of the segment at hand */
-	struct {
-		char name[256], path[PATH_MAX];
-	} * volumes;
-	size_t n_volumes;
-	struct dm_bind_place *binds;
-	size_t n_binds;
+	struct dm_places *places;
 };
 
 struct dm_receive *dm_receive_new(struct dm_engine *e, const struct dm_receive_opts *o,
@@ -46,77 +39,25 @@ struct dm_receive *dm_receive_new(struct dm_engine *e, const struct dm_receive_o
 {
 	struct dm_receive *r = calloc(1, sizeof(*r));
 
-	if (!r || !(r->volumes = calloc(VOLUMES_MAX, sizeof(*r->volumes))) ||
-	    !(r->binds = calloc(BINDS_MAX, sizeof(*r->binds)))) {
+	if (!r) {
 		dm_fail_errno(err, "allocate receiver");
-		if (r)
-			free(r->volumes);
-		free(r);
 		return NULL;
 	}
 	r->engine = e;
 	r->opts = o;
-	r->dir = r->tree = -1;
-	if (snprintf(r->stage, sizeof(r->stage), "%s", o->stage) >= (int)sizeof(r->stage)) {
+	r->stage_fd = r->dir = r->tree = -1;
+	r->places = dm_places_new(e, err);
+	if (r->places)
+		r->got.container = dm_places_container(r->places);
+	if (snprintf(r->stage, sizeof(r->stage), "%s", o->stage) >= (int)sizeof(r->stage))
 		dm_fail(err, DM_USAGE, "--stage: path too long");
-		r->stage_fd = -1;
-	} else {
+	else if (r->places)
 		r->stage_fd = dm_dir_make(o->stage, err);
-	}
 	if (r->stage_fd < 0) {
 		dm_receive_free(r);
 		return NULL;
 	}
 	return r;
-}
-
-/*
- * Nobody asks the source when a saved stream is restored. Whoever restores it must know that the
- * container does not run there; but if this host itself let it run on, it is told.
- */
-static int check_saved(const struct dm_receive *r, const char *id, struct dm_err *err)
-{
-	char standing[DM_WORD_MAX] = "";
-	struct dm_err ignored;
-	struct dm_record *source;
-	int thawed;
-
-	if (!r->opts->saved)
-		return dm_fail(err, DM_UNFIT,
-			       "the stream was saved in a file: --saved restores it, once it is "
-			       "certain that the container runs nowhere else");
-	source = dm_record_open(DM_SOURCE, id, false, &ignored);
-	if (!source)
-		return 0;
-	thawed = dm_record_find(source, "thawing", NULL, err);
-	if (thawed == 0 && dm_record_decision(source, standing, err) < 0)
-		thawed = -1;
-	dm_record_close(source);
-	if (thawed > 0 || !strcmp(standing, "thaw"))
-		return dm_fail(err, DM_UNFIT,
-			       "migration %s: the container was let run on here after it had been "
-			       "saved",
-			       id);
-	return thawed;
-}
-
-/*
- * Nobody has heard what became of the last attempt to restore a saved stream here, so if it failed,
- * there may be another.
- */
-static int set_failed_aside(const char *id, struct dm_err *err)
-{
-	char standing[DM_WORD_MAX] = "";
-	struct dm_err ignored;
-	struct dm_record *r = dm_record_open(DM_TARGET, id, false, &ignored);
-	int ret = 0;
-
-	if (r && (dm_record_lock(r, 1, false, err) || dm_record_decision(r, standing, err) < 0))
-		ret = -1;
-	if (r && ret == 0 && !strcmp(standing, "failed"))
-		ret = dm_record_set_aside(r, err);
-	dm_record_close(r);
-	return ret;
 }
 
 /* The first head tells whose stream this is. */
@@ -132,7 +73,7 @@ static int on_segment(void *ctx, const struct dm_segment *s, struct dm_err *err)
 		return 0;
 	if (!dm_record_id_ok(s->id))
 		return dm_fail(err, DM_BAD_STREAM, "stream: its migration id is not allowed");
-	if (s->flags & DM_SAVED && (check_saved(r, s->id, err) || set_failed_aside(s->id, err)))
+	if (s->flags & DM_SAVED && dm_saved_check(s->id, r->opts->saved, err))
 		return -1;
 	r->got.record = dm_record_open(DM_TARGET, s->id, true, err);
 	if (!r->got.record || dm_record_lock(r->got.record, 1, false, err))
@@ -221,83 +162,19 @@ static int on_image(void *ctx, enum dm_record_type type, const char *data, size_
 	return dm_image_load_end(l, err);
 }
 
-/* Volumes first: the engine would make them itself, empty, with the container. */
-static int prepare(struct dm_receive *r, struct dm_err *err)
-{
-	const json_t *inspect = json_object_get(r->config, "inspect"), *v;
-	size_t i;
-	int n;
-
-	n = dm_create_has_image(r->engine, inspect, err);
-	if (n <= 0)
-		return n < 0 ? -1
-			     : dm_fail(err, DM_UNFIT, "image %s is not here, and was not sent",
-				       dm_json_str(inspect, "Config.Image", "?"));
-	json_array_foreach(json_object_get(r->config, "volumes"), i, v)
-	{
-		if (i == VOLUMES_MAX)
-			return dm_fail(err, DM_UNFIT, "more than %d volumes", VOLUMES_MAX);
-		if (dm_create_volume(r->engine, v, r->volumes[i].path, err))
-			return -1;
-		snprintf(r->volumes[i].name, sizeof(r->volumes[i].name), "%s",
-			 dm_json_str(v, "name", ""));
-		r->n_volumes++;
-	}
-	json_array_foreach(json_object_get(r->config, "binds"), i, v)
-	{
-		if (i == BINDS_MAX)
-			return dm_fail(err, DM_UNFIT, "more than %d bind mounts", BINDS_MAX);
-		if (dm_bind_place_make(&r->binds[i], json_is_string(v) ? json_string_value(v) : "",
-				       err))
-			return -1;
-		r->n_binds++;
-	}
-	if (dm_create_container(r->engine, inspect, &r->got.container, err) ||
-	    dm_unborn_mark(r->got.container.id, strrchr(dm_record_path(r->got.record), '/') + 1,
-			   err))
-		return -1;
-	return dm_record_event(r->got.record, "created",
-			       json_pack("{s:s}", "container", r->got.container.id), err);
-}
-
-static const char *tree_path(struct dm_receive *r, const json_t *tree)
-{
-	const char *name = dm_json_str(tree, "volume", NULL);
-	const char *bind = dm_json_str(tree, "bind", NULL);
-
-	if (!name && !bind)
-		return r->got.container.upper;
-	for (size_t i = 0; bind && i < r->n_binds; i++)
-		if (!strcmp(r->binds[i].path, bind))
-			return r->binds[i].path;
-	for (size_t i = 0; name && i < r->n_volumes; i++)
-		if (!strcmp(r->volumes[i].name, name))
-			return r->volumes[i].path;
-	return NULL;
-}
-
 static int begin_tree(struct dm_receive *r, const char *data, size_t len, struct dm_err *err)
 {
 	json_t *tree = dm_json_parse(data, len, "a tree's document", err);
-	const char *path;
 
 	if (!tree) {
 		err->code = DM_BAD_STREAM;
 		return -1;
 	}
-	if (!r->got.container.id[0] && prepare(r, err))
+	if (!r->got.container->id[0] && dm_places_make(r->places, r->config, r->got.record, err))
 		goto fail;
-	path = tree_path(r, tree);
-	if (!path) {
-		dm_fail(err, DM_BAD_STREAM, "the stream has a tree that belongs nowhere");
+	r->tree = dm_places_open(r->places, tree, err);
+	if (r->tree < 0)
 		goto fail;
-	}
-	r->tree = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
-				     (json_object_get(tree, "bind") ? 0 : O_NOFOLLOW));
-	if (r->tree < 0) {
-		dm_fail_errno(err, "open %s", path);
-		goto fail;
-	}
 	r->apply = dm_apply_new(r->tree,
 				json_object_get(tree, "volume") || json_object_get(tree, "bind")
 					? DM_TREE_PLAIN
@@ -382,7 +259,7 @@ int dm_receive_run(struct dm_receive *r, int fd, struct dm_err *err)
 	if (dm_stream_read(fd, &ops, r, err))
 		return -1;
 	/* a container whose layer never came has not been made */
-	if (!r->got.container.id[0])
+	if (!r->got.container->id[0])
 		return dm_fail(err, DM_BAD_STREAM, "the stream has no writable layer");
 	r->got.images = r->images;
 	return 0;
@@ -395,23 +272,12 @@ const struct dm_received *dm_receive_get(const struct dm_receive *r)
 
 void dm_receive_undo(struct dm_receive *r)
 {
-	struct dm_err err;
-
 	/* nothing may be put any more into what is being removed */
 	dm_apply_abort(r->apply);
 	r->apply = NULL;
 	dm_image_load_abort(r->image);
 	r->image = NULL;
-	if (r->got.container.id[0] &&
-	    (dm_create_container_undo(r->engine, r->got.container.id, &err) ||
-	     dm_unborn_clear(r->got.container.id, &err)))
-		dm_say("container %.12s is left behind: %s", r->got.container.id, err.msg);
-	for (size_t i = 0; i < r->n_binds; i++)
-		if (dm_bind_place_undo(&r->binds[i], &err))
-			dm_say("%s is left behind: %s", r->binds[i].path, err.msg);
-	for (size_t i = 0; i < r->n_volumes; i++)
-		if (dm_create_volume_undo(r->engine, r->volumes[i].name, &err))
-			dm_say("volume %s is left behind: %s", r->volumes[i].name, err.msg);
+	dm_places_undo(r->places);
 }
 
 void dm_receive_free(struct dm_receive *r)
@@ -436,7 +302,6 @@ void dm_receive_free(struct dm_receive *r)
 		close(r->stage_fd);
 	dm_record_close(r->got.record);
 	json_decref(r->config);
-	free(r->volumes);
-	free(r->binds);
+	dm_places_free(r->places);
 	free(r);
 }

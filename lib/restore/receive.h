@@ -19,10 +19,10 @@ struct dm_receive;
 
 /* What has arrived; everything belongs to the struct dm_receive. */
 struct dm_received {
-	const json_t *config;	     /* the source's document */
-	struct dm_record *record;    /* NULL before the first head has been read */
-	struct dm_created container; /* id is empty before it has been made */
-	const char *images;	     /* absolute path of the folder with CRIU's images */
+	const json_t *config;		    /* the source's document */
+	struct dm_record *record;	    /* NULL before the first head has been read */
+	const struct dm_created *container; /* id is empty before it has been made */
+	const char *images;		    /* absolute path of the folder with CRIU's images */
 };
 
 struct dm_receive_opts {

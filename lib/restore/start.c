@@ -26,7 +26,7 @@ static int lay_out(const struct dm_received *got, const struct dm_start_opts *o,
 	snprintf(state, sizeof(state), "%s", dm_record_path(got->record));
 	for (int i = 0; i < 2 && (cut = strrchr(state, '/')); i++)
 		*cut = '\0';
-	if (dm_pending_path(got->container.id, path, err))
+	if (dm_pending_path(got->container->id, path, err))
 		return -1;
 	dir = dm_dir_make(path, err);
 	if (dir < 0)
@@ -50,7 +50,7 @@ void dm_start_abort(const struct dm_received *got)
 	struct dm_pending p;
 	struct dm_err err;
 
-	if (!got->container.id[0] || dm_pending_open(got->container.id, &p, &err) != 1)
+	if (!got->container->id[0] || dm_pending_open(got->container->id, &p, &err) != 1)
 		return;
 	dm_talk_abort(&p, ABORT_SECONDS);
 	close(p.dir);
@@ -62,7 +62,7 @@ void dm_start_undo(const struct dm_received *got)
 	struct dm_err err;
 	int dir;
 
-	if (!got->container.id[0] || dm_pending_path(got->container.id, path, &err))
+	if (!got->container->id[0] || dm_pending_path(got->container->id, path, &err))
 		return;
 	slash = strrchr(path, '/');
 	*slash = '\0';
@@ -83,18 +83,18 @@ int dm_start(struct dm_engine *e, const struct dm_received *got, const struct dm
 
 	if (lay_out(got, o, err) || dm_record_event(got->record, "starting", NULL, err))
 		return -1;
-	snprintf(path, sizeof(path), "/containers/%s/start", got->container.id);
+	snprintf(path, sizeof(path), "/containers/%s/start", got->container->id);
 	started = dm_engine_do(e, "POST", path, NULL, (double)(2 * o->limit + MARGIN_SECONDS), NULL,
 			       &start_err);
 	/* whatever the engine answered: the record alone tells */
 	if (dm_record_decision(got->record, standing, err) < 0)
 		return -1;
 	if (!strcmp(standing, "running")) {
-		if (dm_unborn_clear(got->container.id, &ignored))
+		if (dm_unborn_clear(got->container->id, &ignored))
 			dm_say("%s", ignored.msg);
 		if (started)
 			dm_say("the container runs, though: %s", start_err.msg);
-		if (dm_create_restart_policy(e, got->container.id,
+		if (dm_create_restart_policy(e, got->container->id,
 					     json_object_get(got->config, "inspect"), &ignored))
 			dm_say("the container runs, but without its restart policy: %s",
 			       ignored.msg);
@@ -103,7 +103,7 @@ int dm_start(struct dm_engine *e, const struct dm_received *got, const struct dm
 	if (!started)
 		return dm_fail(err, DM_FAILURE,
 			       "the engine started container %.12s without our runtime",
-			       got->container.id);
+			       got->container->id);
 	*err = start_err;
 	return -1;
 }
