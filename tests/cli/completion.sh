@@ -66,6 +66,9 @@ plain() {
 		dm-migrate --tcp=close --codec=zstd:3 we~|dm-migrate --tcp=close --codec=zstd:3 web
 		dm-migrate --ssh "ssh -J a" web be~|dm-migrate --ssh ssh -J a web beta
 		dm-migrate --budget w~|dm-migrate --budget w
+		dm-migrate --binds=*|dm-migrate --binds=copy refuse require
+		dm-migrate --bind /a=copy wo~|dm-migrate --bind /a=copy worker
+		dm-migrate --bind=/a=copy wo~|dm-migrate --bind=/a=copy worker
 		dm-migrate --nonsense~|dm-migrate --nonsense
 		dm-migrate --a/=w~|dm-migrate --a/=w
 		dm-fsdiff --have fi~|dm-fsdiff --have file
@@ -89,30 +92,43 @@ for tool in $tools; do
 	if [[ $want == "${got# }" ]]; then ok "$tool: all options"; else not_ok "$tool: all options" "wanted: $want, got: $got"; fi
 done
 
-# What is offered for an argument is what --help lists there, and the tools take it.
+# offered TOOL OPTION: the words for its argument
 offered() {
 	# shellcheck source=bin/dm-migrate.bash-completion
-	bash -c '. "$1"; _dm_choices dm-x "$2" "" | sort' - "$ROOT/bin/dm-migrate.bash-completion" "$1"
+	bash -c '. "$1" && _dm_choices "$2" "$(_dm_argument "$3" <"$4")" ""' - \
+		"$ROOT/bin/dm-migrate.bash-completion" "$1" "$2" "$T/$1.help"
 }
-listed() { # TOOL OPTION
-	sed -nE "s/^ +$2 [A-Z]+ +(.*: )?//p" "$T/$1.help" |
-		sed -E 's/;.*|, for.*| \(default\)|\[:LEVEL\]//g; s/, | or /\n/g' | sort
-}
-for what in "dm-migrate --tcp MODE" "dm-fsdiff --tcp MODE" "dm-predump --tcp MODE" "dm-migrate --codec CODEC" \
-	"dm-ship --codec CODEC" "dm-migrate --rule RULE" "dm-predump --rule RULE"; do
-	read -r tool option kind <<<"$what"
-	if [[ "$(listed "$tool" "$option")" == "$(offered "$kind")" ]]; then
-		ok "$tool $option: what --help lists"
-	else
-		not_ok "$tool $option: what --help lists" "$(offered "$kind") but $(listed "$tool" "$option")"
-	fi
-done
+
+# The tools take each word that is offered (3: there is no engine), no word is missing, and dm-migrate,
+# which hands these options on, offers the same.
+export DOCKER_HOST=unix://$T/no-engine
+while read -r want tool option words rest; do
+	check "$tool $option: $words" [ "$(offered "$tool" "$option" | sort | paste -sd ,)" = "$words" ]
+	check "dm-migrate $option: the same" [ "$(offered "$tool" "$option")" = "$(offered dm-migrate "$option")" ]
+	for word in ${words//,/ }; do
+		# shellcheck disable=SC2086 # to be split
+		expect "$want" "$tool takes $option $word" "$BUILD/$tool" "$option" "$word" $rest </dev/null
+	done
+done <<-'E'
+	3 dm-fsdiff --tcp close,refuse --id m-1 it
+	3 dm-fsdiff --binds copy,refuse,require --id m-1 it
+	3 dm-predump --tcp close,refuse --id m-1 --final it
+	3 dm-predump --rule budget,seed --id m-1 it
+	0 dm-ship --codec none,zlib,zstd
+E
+
+# A new kind of argument has to be looked at; what --help calls a default is one of several words.
 while read -r kind; do
 	case $kind in
-	MS | N | PERCENT | SECONDS | SIZE) ok "$kind is a number" ;;
+	MOUNT | MS | N | PERCENT | SECONDS | SIZE) ok "$kind is the user's own" ;;
 	*) check "$kind: the completion knows what that is" grep -Eq "^	(.*\| )?$kind\b.*\) " "$ROOT/bin/dm-migrate.bash-completion" ;;
 	esac
 done < <(grep -hEo '^ +(-[a-z], )?--[a-z-]+ [A-Z]+ ' "$T"/*.help | grep -Eo '[A-Z]+ $' | sort -u)
+for tool in $tools; do
+	while read -r option; do
+		check "$tool $option: a choice" [ "$(offered "$tool" "$option" | wc -l)" -gt 1 ]
+	done < <(grep -E ' \(default\)( or|,)' "$T/$tool.help" | grep -Eo -- '--[a-z-]+')
+done
 
 # Installed, the package loads it when a tool's name is typed.
 expect 0 "make install" make -s -C "$ROOT" -o all BUILD="$BUILD" DESTDIR="$T" PREFIX=/usr install
