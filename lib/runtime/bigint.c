@@ -15,15 +15,16 @@ static int choose(const char *text, size_t len, char mark[DM_BIGINT_MARK], struc
 	return dm_fail(err, DM_FAILURE, "no mark is free");
 }
 
-/* The bytes of the number that begins at p; *integer: it has neither point nor exponent. */
-static size_t number(const char *p, const char *end, bool *integer)
+/* The bytes of the number that begins at p; *hide: it would not come back as it is. */
+static size_t number(const char *p, const char *end, bool *hide)
 {
 	const char *q = p;
 
-	*integer = true;
+	*hide = false;
 	for (; q < end && strchr("+-.0123456789eE", *q) && *q; q++)
 		if (strchr(".eE", *q))
-			*integer = false;
+			*hide = true;
+	*hide = *hide || q - p >= 19;
 	return (size_t)(q - p);
 }
 
@@ -41,7 +42,7 @@ int dm_bigint_hide(const char *text, size_t len, char mark[DM_BIGINT_MARK], stru
 		   struct dm_err *err)
 {
 	const char *p = text, *end = text + len;
-	bool integer, big;
+	bool big;
 	size_t n;
 
 	if (choose(text, len, mark, err))
@@ -52,8 +53,7 @@ int dm_bigint_hide(const char *text, size_t len, char mark[DM_BIGINT_MARK], stru
 		if (*p == '"') {
 			n = string(p, end);
 		} else if (*p == '-' || (*p >= '0' && *p <= '9')) {
-			n = number(p, end, &integer);
-			big = integer && n >= 19;
+			n = number(p, end, &big);
 		}
 		if (big &&
 		    (dm_buf_add(out, "\"", 1, err) || dm_buf_add(out, mark, strlen(mark), err)))

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,23 +21,26 @@ int fuzz_fd(const uint8_t *data, size_t size)
 	return fd;
 }
 
-static char folder[] = "/dev/shm/dm-fuzz-XXXXXX";
+static char folder[4096];
 
 static void remove_folder(void)
 {
 	struct dm_err ignored;
+	int parent;
 
-	dm_dir_remove(-1, folder, &ignored);
+	*strrchr(folder, '/') = '\0';
+	parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dm_dir_remove(parent, folder + strlen(folder) + 1, &ignored);
 }
 
 const char *fuzz_folder(void)
 {
-	static int made;
+	const char *tmp = getenv("TMPDIR");
 
-	if (!made) {
+	if (!folder[0]) {
+		snprintf(folder, sizeof(folder), "%s/dm-fuzz-XXXXXX", tmp ? tmp : "/dev/shm");
 		HOLDS(mkdtemp(folder));
 		atexit(remove_folder);
-		made = 1;
 	}
 	return folder;
 }

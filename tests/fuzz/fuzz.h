@@ -28,7 +28,8 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t na, const uint8_t *b, 
 int fuzz_fd(const uint8_t *data, size_t size);
 
 /*
- * A folder in memory, one for each process, which is empty at first; its path.
+ * A folder below TMPDIR or /dev/shm, one for each process, which is empty at first; its path. It is
+ * removed at the end, but not after a crash.
  */
 const char *fuzz_folder(void);
 

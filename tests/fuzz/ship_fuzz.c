@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shipped form: any bytes into dm-ship's unpacking, with its threads. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -178,12 +179,19 @@ int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(v
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(void *), void *arg);
 int __wrap_pthread_join(pthread_t t, void **result);
 
+/* Signals of libFuzzer's own interrupt it. */
+static void wait_for(sem_t *s)
+{
+	while (sem_wait(s))
+		HOLDS(errno == EINTR);
+}
+
 static void *serve(void *arg)
 {
 	struct worker *w = arg;
 
 	for (;;) {
-		HOLDS(sem_wait(&w->go) == 0);
+		wait_for(&w->go);
 		w->work(w->arg);
 		HOLDS(sem_post(&w->done) == 0);
 	}
@@ -209,7 +217,8 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(v
 
 int __wrap_pthread_join(pthread_t t, void **result)
 {
-	HOLDS(workers[t].busy && !result && sem_wait(&workers[t].done) == 0);
+	HOLDS(workers[t].busy && !result);
+	wait_for(&workers[t].done);
 	workers[t].busy = false;
 	return 0;
 }
