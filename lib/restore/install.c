@@ -184,10 +184,16 @@ int dm_remove_runtime(struct dm_err *err)
 	char path[PATH_MAX];
 	int ret = -1, has, lists;
 
-	if (runtime_path(path, err) || dm_daemon_read(&d, err))
+	if (dm_daemon_read(&d, err))
+		goto out;
+	e = dm_engine_open(err);
+	if (!e && !dm_json_at(d.config, "runtimes.docker-migrate")) {
+		ret = 0;
+		goto out;
+	}
+	if (runtime_path(path, err))
 		goto out;
 	has = !strcmp(dm_json_str(d.config, "runtimes.docker-migrate.path", ""), path);
-	e = dm_engine_open(err);
 	if (!e) {
 		ret = has ? dm_fail_prefix(err, "%s has the runtime %s, which containers may need",
 					   d.file, NAME)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # dm-restore --install-runtime and --remove-runtime with a stand-in for the engine: what becomes of
 # its configuration, what keeps the runtime there, and that the engine is told.
+# shellcheck disable=SC2317 # functions are called through "expect"
 # shellcheck source=tests/cli/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
@@ -165,7 +166,17 @@ for text in '{}' ''; do
 	echo "$text" >"$DM_DAEMON_JSON"
 	expect 0 "--remove-runtime: no engine, and the file is \"$text\"" "$restore" --remove-runtime
 done
+config "$other"
+expect 0 "--remove-runtime: no engine, and another program has the name" "$restore" --remove-runtime
+says "... is told" "stays: it is /opt/dm-runtime"
 rm -r "${T:?}/etc"
 expect 0 "--remove-runtime: no engine, and no file" "$restore" --remove-runtime
 check "... makes none" [ ! -e "$T/etc" ]
+# as when a package is removed from a folder that is to become a host
+no_proc() { unshare -m sh -c 'mount -t tmpfs none /proc && exec "$@"' - "$@"; }
+if no_proc true 2>"$T/err"; then
+	expect 0 "--remove-runtime: no engine, no file and no /proc" no_proc "$restore" --remove-runtime
+else
+	skip "--remove-runtime: no engine, no file and no /proc" "$(head -n 1 "$T/err")"
+fi
 finish
