@@ -159,7 +159,7 @@ static void compare(struct dm_engine *e, const json_t *have, struct dm_err *err)
 	json_t *list = json_array(), *here = NULL, *document = NULL, *paths;
 	struct dm_container c;
 
-	opts.binds.all = (enum dm_bind_mode)(dm_json_int(have, "clock", 0) & 1);
+	opts.binds.all = (enum dm_bind_mode)((uint64_t)dm_json_int(have, "clock", 0) % 3);
 
 	if (dm_container_load(e, "box", &c, err))
 		goto out;

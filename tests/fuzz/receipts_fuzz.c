@@ -22,6 +22,7 @@ enum {
 	LAST = 4,     /* LAST was sent */
 	ASKED = 8,    /* the lines are the answer to --ask */
 	SETTLED = 16, /* it has been released before */
+	THAWED = 32,  /* "thaw" has won; not with LAST */
 };
 
 static const char container_id[] =
@@ -108,8 +109,8 @@ static struct dm_record *record(unsigned what, struct dm_err *err)
 						"boot", "B", "nonce",
 						what & FOREIGN ? secret : "N"),
 				      err) == 0);
-	if (what & LAST)
-		HOLDS(dm_record_decide(r, "last", standing, err) == 1);
+	if (what & (LAST | THAWED))
+		HOLDS(dm_record_decide(r, what & LAST ? "last" : "thaw", standing, err) == 1);
 	if (what & SETTLED)
 		HOLDS(dm_record_event(r, "settled", json_pack("{s:s}", "as", "released"), err) ==
 		      0);
@@ -142,5 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		HOLDS(err.msg[0] && err.code == (thawed ? DM_ROLLED_BACK : DM_UNKNOWN));
 	if (what & MET && what & FOREIGN)
 		HOLDS(!released && !(thawed && what & LAST));
+	if (what & THAWED && !(what & LAST))
+		HOLDS(!released);
 	return 0;
 }
