@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/io.h"
 #include "base/json.h"
@@ -31,7 +30,6 @@ enum {
 	KEY_BIND,
 	KEY_SAVE
 };
-enum { TARGET_SECONDS = 60 };
 
 static const struct dm_opt opts[] = {
 	{KEY_ID, "id", "ID", "the migration"},
@@ -147,34 +145,13 @@ static int check_frozen(const struct dm_container *c, struct dm_err *err)
 	return n < 0 ? -1 : 0;
 }
 
-/* Who will decide must be known before it may decide. */
-static int wait_target(struct dm_stage *s, struct dm_err *err)
-{
-	struct timespec nap = {.tv_nsec = 2000000};
-	double end = dm_now() + TARGET_SECONDS;
-	int n;
-
-	if (s->segment.flags & DM_SAVED)
-		return 0;
-	if (dm_writer_flush(s->writer, err))
-		return -1;
-	while ((n = dm_record_find(s->record, "target", NULL, err)) == 0) {
-		if (dm_now() > end)
-			return dm_fail(
-				err, DM_FAILURE,
-				"no word from the target (its receipts go into dm-rollback)");
-		nanosleep(&nap, NULL);
-	}
-	return n < 0 ? -1 : 0;
-}
-
 /* The last delta. From the decision on the target may run the container. */
 static int last(const struct dm_container *c, struct dm_stage *s, struct dm_err *err)
 {
 	char standing[DM_WORD_MAX];
 	int n;
 
-	if (check_frozen(c, err) || dm_trees_send(s, c, true, true, err) || wait_target(s, err) ||
+	if (check_frozen(c, err) || dm_trees_send(s, c, true, true, err) || dm_stage_wait_target(s, NULL, err) ||
 	    check_frozen(c, err))
 		return -1;
 	n = dm_record_decide(s->record, "last", standing, err);

@@ -205,10 +205,13 @@ static int freeze_and_send(const struct options *o, struct dm_engine *e,
 	struct dm_sender_count count = {0};
 	struct dm_tasks tasks = {0};
 	struct dm_round round = {0};
-	double start = dm_now(), dumped;
+	double start = 0, dumped;
 	int images = -1, ret = -1;
 
-	if (!held || check_thaw(s->record, err) || dm_freeze(e, c, s->record, err) ||
+	if (!held || dm_stage_wait_target(s, &interrupted, err))
+		goto out;
+	start = dm_now();
+	if (check_thaw(s->record, err) || dm_freeze(e, c, s->record, err) ||
 	    check_thaw(s->record, err) || dm_dump(c, path, dirfd, o->tcp, err) ||
 	    check_thaw(s->record, err))
 		goto out;

@@ -208,7 +208,7 @@ json_t *dm_have_versions(struct dm_engine *e)
 /* What the engine says of itself, and what is missing in it. */
 static int check_engine(struct dm_engine *e, json_t *o, json_t *obstacles, struct dm_err *err)
 {
-	const char *driver;
+	const char *driver, *runtime;
 	struct statvfs disk;
 	char line[160];
 	json_t *info;
@@ -231,10 +231,16 @@ static int check_engine(struct dm_engine *e, json_t *o, json_t *obstacles, struc
 			 driver);
 		json_array_append_new(obstacles, json_string(line));
 	}
-	if (!dm_json_at(info, "Runtimes.docker-migrate"))
+	runtime = dm_json_str(info, "Runtimes.docker-migrate.path", NULL);
+	if (!runtime) {
 		json_array_append_new(obstacles,
 				      json_string("the engine lacks the runtime docker-migrate "
 						  "(dm-restore --install-runtime)"));
+	} else if (runtime[0] == '/' && access(runtime, X_OK)) {
+		snprintf(line, sizeof(line),
+			 "the engine's runtime docker-migrate is missing: %.80s", runtime);
+		json_array_append_new(obstacles, json_string_nocheck(line));
+	}
 	json_decref(info);
 	return 0;
 }

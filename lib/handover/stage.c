@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/json.h"
 #include "base/usage.h"
 #include "handover/figures.h"
 
-enum { LOCK_SECONDS = 10 };
+enum { LOCK_SECONDS = 10, TARGET_SECONDS = 60 };
 
 static const char *const kinds[] = {
 	[DM_SETUP] = "setup", [DM_ROUNDS] = "rounds", [DM_DELTA] = "delta", [DM_FINAL] = "final"};
@@ -125,6 +127,34 @@ int dm_stage_begin(struct dm_stage *s, const char *id, enum dm_segment_kind kind
 	s->began = true;
 	s->figures = json_object();
 	return 0;
+}
+
+int dm_stage_wait_target(struct dm_stage *s, volatile sig_atomic_t *stop, struct dm_err *err)
+{
+	struct timespec nap = {.tv_nsec = 2000000};
+	double end = dm_now() + TARGET_SECONDS;
+	char standing[DM_WORD_MAX];
+	int n;
+
+	if (s->segment.flags & DM_SAVED)
+		return 0;
+	if (dm_writer_flush(s->writer, err))
+		return -1;
+	while ((n = dm_record_find(s->record, "target", NULL, err)) == 0) {
+		if (dm_now() > end)
+			return dm_fail(
+				err, DM_FAILURE,
+				"no word from the target (its receipts go into dm-rollback)");
+		if (stop && *stop)
+			return dm_fail(err, DM_FAILURE, "interrupted");
+		n = dm_record_decision(s->record, standing, err);
+		if (n > 0)
+			return dm_fail(err, DM_FAILURE, "the move was given up meanwhile");
+		if (n < 0)
+			break;
+		nanosleep(&nap, NULL);
+	}
+	return n < 0 ? -1 : 0;
 }
 
 /* What the stage came to, for the report. */

@@ -13,6 +13,7 @@
  * decision has fallen: { a; b; } in a shell goes on after a failure.
  */
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "base/err.h"
@@ -36,6 +37,14 @@ struct dm_stage {
  */
 int dm_stage_begin(struct dm_stage *s, const char *id, enum dm_segment_kind kind,
 		   const struct dm_container *c, bool saved, bool inherit, struct dm_err *err);
+
+/*
+ * Write what there is of the segment, and wait until the target is known: who will decide must be
+ * known before it may decide, and nobody shall stand frozen while waiting for that. Nothing is
+ * waited for when the stream is saved. *stop, if stop is not NULL, becomes nonzero when it is to end.
+ * Returns 0; -1 with err.
+ */
+int dm_stage_wait_target(struct dm_stage *s, volatile sig_atomic_t *stop, struct dm_err *err);
 
 /*
  * End the segment, with LAST when last is true, journal it, and put its figures on record.

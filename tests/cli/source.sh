@@ -147,10 +147,31 @@ fsdiff m-6 victim >/dev/null 2>&1
 "$BUILD/dm-predump" --id m-6 --rule seed --min-pages 0 --max-growth 100000 --max-rounds 60 victim 2>"$T/err" | true
 check "a reader that goes away is told" grep -q 'write stream: Broken pipe' "$T/err"
 
-# A final stage that fails when the container is frozen: there is no runc that knows it.
+# Nobody is frozen while the target has not been heard of.
 fresh
 mkdir -m 700 "$T/work"
 fsdiff m-1 victim >"$T/0" 2>/dev/null
+predump m-1 --final --work "$T/work" victim >"$T/out" 2>"$T/err" &
+stage=$!
+mine+=("$stage")
+sleep 1
+check "a final stage waits for the target" kill -0 "$stage"
+check "... and freezes nobody meanwhile" [ "$(asked '/pause$')" = 0 ]
+echo thaw >"$(record m-1)/decision" # it is given up
+code=0
+wait "$stage" || code=$?
+check "... it ends when the move is given up" [ "$code" = 1 ]
+says "... and tells that" 'the move was given up meanwhile'
+check "... nobody was frozen" [ "$(asked '/pause$')" = 0 ]
+
+# target_of ID: the target of migration ID has said hello
+target_of() { echo '{"event":"target","time":1.5,"id":"'"$1"'","machine":"M","nonce":"N"}' >>"$(record "$1")/journal"; }
+
+# A final stage that fails when the container is frozen: there is no runc that knows it.
+fresh
+rm -rf "$T/work" && mkdir -m 700 "$T/work"
+fsdiff m-1 victim >"$T/0" 2>/dev/null
+target_of m-1
 expect 3 "a final stage that fails" predump m-1 --final --work "$T/work" victim
 says "... is told" "container victim: runc's state of it was not found"
 cat "$T/0" "$T/out" >"$T/more"
@@ -181,6 +202,7 @@ expect 0 "another migration may try" fsdiff m-2 victim
 # While it is frozen: the link is cut, and who asks for a thaw gets one.
 fresh
 fsdiff m-1 victim >/dev/null 2>&1
+target_of m-1
 echo "POST /unpause\$ 500 not now" >"$E/fail"
 expect 3 "a final stage that cannot be undone" predump m-1 --final --work "$T/work" victim
 says "... is told" 'container victim may still be frozen: thaw: .*not now'
@@ -193,6 +215,7 @@ check "... its link is open" [ -z "$(nsenter -n -t "$pid" nft list tables)" ]
 check "... nobody holds it" [ -z "$(ls "$DM_STATE/claims")" ]
 echo "POST /pause\$ 500 not now" >"$E/fail"
 fsdiff m-2 victim >/dev/null 2>&1
+target_of m-2
 expect 1 "a container that cannot be paused" predump m-2 --final --work "$T/work" victim
 says "... is told" 'freeze: engine: POST .*/pause: 500: not now'
 check "... its link is open" [ -z "$(nsenter -n -t "$pid" nft list tables)" ]

@@ -35,7 +35,7 @@ b sh -c "rmdir /srv/share-$$.conf && echo two >/srv/share-$$.conf && rm -r /srv/
 is "it runs on" "running false" "$(state a binds)"
 
 # the target fails after the folder has come: it is removed again
-b mv /usr/local/sbin/dm-runtime /usr/local/sbin/dm-runtime.gone
+b sh -c 'mv /usr/local/sbin/dm-runtime /usr/local/sbin/dm-runtime.gone && ln -s /bin/false /usr/local/sbin/dm-runtime'
 code=0
 migrate a b binds --bind "${dirs[0]}=copy" || code=$?
 b mv /usr/local/sbin/dm-runtime.gone /usr/local/sbin/dm-runtime

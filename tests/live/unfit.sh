@@ -50,9 +50,12 @@ b sh -c 'mv /usr/sbin/criu /usr/sbin/criu.real && printf "#!/bin/sh\ncase \$1 in
 fails "CRIU hangs" 5 --limit 3
 b mv /usr/sbin/criu.real /usr/sbin/criu
 
-# the runtime is gone after the check
+# the runtime is gone, and that is seen before; or it fails, and that is not
 b mv /usr/local/sbin/dm-runtime /usr/local/sbin/dm-runtime.gone
-fails "the runtime is missing" 5
+fails "the runtime is missing" 3
+has "which is told" "the engine's runtime docker-migrate is missing: /usr/local/sbin/dm-runtime" "$T/log"
+b ln -s /bin/false /usr/local/sbin/dm-runtime
+fails "the runtime fails" 5
 b mv /usr/local/sbin/dm-runtime.gone /usr/local/sbin/dm-runtime
 
 # no room for the memory
