@@ -151,8 +151,8 @@ static int last(const struct dm_container *c, struct dm_stage *s, struct dm_err 
 	char standing[DM_WORD_MAX];
 	int n;
 
-	if (check_frozen(c, err) || dm_trees_send(s, c, true, true, err) || dm_stage_wait_target(s, NULL, err) ||
-	    check_frozen(c, err))
+	if (check_frozen(c, err) || dm_trees_send(s, c, true, true, err) ||
+	    dm_stage_wait_target(s, NULL, err) || check_frozen(c, err))
 		return -1;
 	n = dm_record_decide(s->record, "last", standing, err);
 	if (n < 0)
