@@ -54,6 +54,7 @@ $(BUILD)/targets/stream: WRAP = malloc free dm_read_full
 $(BUILD)/targets/store: WRAP = malloc free dm_read_full sysinfo dm_state_finish
 $(BUILD)/targets/ship: WRAP = malloc free dm_source_full dm_codec_unpack \
 	pthread_create pthread_join
+$(BUILD)/targets/archive: WRAP = calloc free pthread_create pthread_join
 $(BUILD)/targets/receipts: WRAP = dm_thaw dm_release dm_presence dm_child_run
 $(BUILD)/targets/documents: WRAP = dm_engine_call dm_engine_do dm_engine_version dm_cgroup_of \
 	dm_tasks_list dm_child_run dm_read_file dm_binds_kind

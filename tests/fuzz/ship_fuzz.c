@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shipped form: any bytes into dm-ship's unpacking, with its threads. */
-#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <string.h>
 #include <xxhash.h>
 #include <zlib.h>
@@ -15,6 +12,7 @@
 #include "ship/decode.h"
 #include "ship/frame.h"
 #include "ship/ring.h"
+#include "threads.h"
 
 /* state: 1 within a stream. */
 static size_t length(const uint8_t *p, size_t n, unsigned *state)
@@ -163,66 +161,6 @@ int __wrap_dm_codec_unpack(struct dm_codec *c, enum dm_frame_codec codec, const 
 	return __real_dm_codec_unpack(c, codec, in, n, out, size, err);
 }
 
-/*
- * Threads are kept, too: ASan keeps some memory of each one that has been, and there would be
- * millions.
- */
-static struct worker {
-	pthread_t thread;
-	sem_t go, done;
-	void *(*work)(void *);
-	void *arg;
-	bool made, busy;
-} workers[1 + DM_RING_WORKERS];
-
-int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(void *), void *arg);
-int __wrap_pthread_join(pthread_t t, void **result);
-
-/* Signals of libFuzzer's own interrupt it. */
-static void wait_for(sem_t *s)
-{
-	while (sem_wait(s))
-		HOLDS(errno == EINTR);
-}
-
-static void *serve(void *arg)
-{
-	struct worker *w = arg;
-
-	for (;;) {
-		wait_for(&w->go);
-		w->work(w->arg);
-		HOLDS(sem_post(&w->done) == 0);
-	}
-}
-
-int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*work)(void *), void *arg)
-{
-	size_t i = 0;
-
-	while (workers[i].busy)
-		HOLDS(++i < 1 + DM_RING_WORKERS);
-	workers[i].work = work;
-	workers[i].arg = arg;
-	if (!workers[i].made)
-		HOLDS(sem_init(&workers[i].go, 0, 0) == 0 &&
-		      sem_init(&workers[i].done, 0, 0) == 0 &&
-		      __real_pthread_create(&workers[i].thread, a, serve, &workers[i]) == 0);
-	workers[i].made = workers[i].busy = true;
-	HOLDS(sem_post(&workers[i].go) == 0);
-	*t = i;
-	return 0;
-}
-
-int __wrap_pthread_join(pthread_t t, void **result)
-{
-	HOLDS(workers[t].busy && !result);
-	wait_for(&workers[t].done);
-	workers[t].busy = false;
-	return 0;
-}
-
 /* The plain bytes that a whole shipped form tells of. */
 static uint64_t told(const uint8_t *data, size_t size)
 {
@@ -255,7 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ret = dm_decode_run(&in, &out, &err);
 	HOLDS(ret ? err.code == DM_BAD_STREAM && err.msg[0]
 		  : in.bytes == size && out.bytes == told(data, size));
-	HOLDS(lent == 0);
+	HOLDS(lent == 0 && fuzz_threads() == 0);
 	dm_source_close(&in);
 	return 0;
 }
