@@ -56,6 +56,24 @@ static int add_seen(struct dm_mapped *m, const struct dm_container *c, const cha
 	return add(m, path, err);
 }
 
+/* The kernel writes a newline in a path as "\012", which a name may also hold as it stands. Returns
+ * whether there was one of the two; then path has newlines in their places. */
+static bool unescape(char *path)
+{
+	char *to = path;
+	bool found = false;
+
+	for (; *path; path++) {
+		bool newline = !strncmp(path, "\\012", 4);
+
+		*to++ = newline ? '\n' : *path;
+		path += newline ? 3 : 0;
+		found = found || newline;
+	}
+	*to = '\0';
+	return found;
+}
+
 static int scan(struct dm_mapped *m, const struct dm_container *c, pid_t pid, struct dm_err *err)
 {
 	char name[64], perms[8], *line = NULL;
@@ -72,6 +90,8 @@ static int scan(struct dm_mapped *m, const struct dm_container *c, pid_t pid, st
 			continue;
 		line[strcspn(line, "\n")] = '\0';
 		ret = add_seen(m, c, line + at, err);
+		if (ret == 0 && unescape(line + at))
+			ret = add_seen(m, c, line + at, err);
 	}
 	free(line);
 	if (f)
