@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/dir.h"
@@ -16,6 +15,7 @@
 #include "memory/pagemap.h"
 #include "memory/state.h"
 #include "restore/level.h"
+#include "restore/limits.h"
 
 enum { LEVELS_MAX = 64 };
 
@@ -44,18 +44,6 @@ struct dm_store {
 	uint64_t file_size;
 };
 
-/* A few bytes of a stream can tell of any number of pages of zeros, and each takes a fingerprint
- * here. Pages that were sent in a round and are gone since count, too: a container may send more
- * than fits into its memory, but not many times what fits into the host's. */
-static uint64_t most_pages(void)
-{
-	struct sysinfo i;
-
-	if (sysinfo(&i))
-		return UINT64_MAX;
-	return 8 * ((i.totalram + i.totalswap) / DM_PAGE * i.mem_unit);
-}
-
 struct dm_store *dm_store_new(int stage, uint64_t seed, struct dm_err *err)
 {
 	struct dm_store *s = calloc(1, sizeof(*s));
@@ -66,7 +54,8 @@ struct dm_store *dm_store_new(int stage, uint64_t seed, struct dm_err *err)
 	}
 	s->stage = stage;
 	s->seed = seed;
-	s->room = most_pages();
+	s->room = dm_limits_pages();
+	dm_limits_descriptors();
 	s->file = -1;
 	return s;
 }

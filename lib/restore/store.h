@@ -23,7 +23,8 @@
 struct dm_store;
 
 /*
- * A store in the folder stage, which stays the caller's; seed is that of the fingerprints.
+ * A store in the folder stage, which stays the caller's; seed is that of the fingerprints. The
+ * limit of this process's open files is raised as far as it may be.
  * Free with dm_store_free(), which removes nothing. Returns NULL with err.
  */
 struct dm_store *dm_store_new(int stage, uint64_t seed, struct dm_err *err);

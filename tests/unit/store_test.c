@@ -2,6 +2,7 @@
 /* The page store against a plain model: what arrived in rounds is read back as CRIU would. */
 #include "test.h"
 
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 
 #include "base/io.h"
@@ -236,6 +237,28 @@ TEST(too_many_levels_are_refused)
 	CHECK(i >= 60 && i < 200);
 	CHECK_INT(err.code, DM_BAD_STREAM);
 	end(&x);
+}
+
+TEST(more_objects_than_a_shell_allows_descriptors)
+{
+	struct rlimit before, few;
+	struct fixture x;
+	int i, failed = 0;
+
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	if (before.rlim_max < 1000)
+		SKIP("only few descriptors are allowed");
+	few = (struct rlimit){256, before.rlim_max};
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	x = begin();
+	dm_store_round(x.s, false, &err);
+	for (i = 1; i <= 700 && !failed; i++)
+		failed = dm_store_pages(x.s, (struct dm_object){DM_PROCESS, (uint64_t)i}, 0, 1,
+					NULL, &err);
+	if (failed)
+		TEST_BAD("object %d: %s", i, err.msg);
+	end(&x);
+	setrlimit(RLIMIT_NOFILE, &before);
 }
 
 /* A record of a few bytes must not make the store take all memory, or all time. */
