@@ -7,10 +7,12 @@ set -eu
 ct=$1 host=$2 id=hand-$(date +%s)
 
 # A frozen container must not wait for ever when the link goes silent.
-alive='-o ServerAliveInterval=5 -o ServerAliveCountMax=3'
+alive='-o ConnectTimeout=15 -o ServerAliveInterval=5 -o ServerAliveCountMax=3'
 
-# Every obstacle, before anything is sent.
-ssh "$host" dm-restore --check --have </dev/null | dm-fsdiff --id "$id" --check --have - "$ct"
+# Every obstacle, before anything is sent. The target also tells what it has at the paths that are
+# mounted into the container.
+dm-fsdiff --id "$id" --paths "$ct" | ssh "$host" dm-restore --check --have --paths - |
+	dm-fsdiff --id "$id" --check --have - "$ct"
 
 # The stages on the source, one after the other, each only if the one before it ended well.
 # 1. configuration, image, volumes, writable layer; the container runs

@@ -6,9 +6,10 @@
 set -eu
 [ $# = 3 ] || { sed -n 's/^#   /usage: /p' "$0" >&2; exit 2; }
 ct=$1 host=$2 rate=$3 id=pv-$(date +%s)
-ssh="ssh -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+ssh="ssh -o ConnectTimeout=15 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 
-$ssh "$host" dm-restore --check --have </dev/null | dm-fsdiff --id "$id" --check --have - "$ct"
+dm-fsdiff --id "$id" --paths "$ct" | $ssh "$host" dm-restore --check --have --paths - |
+	dm-fsdiff --id "$id" --check --have - "$ct"
 {
 	dm-fsdiff --id "$id" "$ct" &&
 		dm-predump --id "$id" "$ct" &&

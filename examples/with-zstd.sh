@@ -7,14 +7,15 @@
 set -eu
 [ $# = 2 ] || { sed -n 's/^#   /usage: /p' "$0" >&2; exit 2; }
 ct=$1 host=$2 id=zstd-$(date +%s)
-ssh="ssh -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+ssh="ssh -o ConnectTimeout=15 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 
 pack() { zstd -q -c -T0 -1; }
 # zstd -d holds back less than 132 KiB, but the target must answer before the stream ends. So here
 # is a frame of 132 KiB that zstd skips.
 push() { printf '\120\052\115\030\000\020\002\000' && head -c 135168 /dev/zero; }
 
-$ssh "$host" dm-restore --check --have </dev/null | dm-fsdiff --id "$id" --check --have - "$ct"
+dm-fsdiff --id "$id" --paths "$ct" | $ssh "$host" dm-restore --check --have --paths - |
+	dm-fsdiff --id "$id" --check --have - "$ct"
 # A stage does not run if the one before it failed, whatever the shell thinks.
 {
 	dm-fsdiff --id "$id" "$ct" | pack

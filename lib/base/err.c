@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static const char *program = "docker-migrate";
@@ -63,6 +64,7 @@ const char *dm_program(void)
 
 void dm_say(const char *fmt, ...)
 {
+	struct iovec v[2] = {{(char[]){"\r\033[K"}, 4}};
 	char line[2048];
 	va_list ap;
 	int n, m;
@@ -80,6 +82,9 @@ void dm_say(const char *fmt, ...)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+	v[1] = (struct iovec){line, (size_t)n};
+	/* on a terminal a bar may stand in this line */
+	if (writev(STDERR_FILENO, isatty(STDERR_FILENO) ? v : v + 1,
+		   isatty(STDERR_FILENO) ? 2 : 1) < 0)
 		return; /* nowhere left to say it */
 }

@@ -89,7 +89,7 @@ static void show(struct dm_progress *p, bool last)
 		/* the last column stays free: a cursor behind it would begin a new line */
 		width = ioctl(p->fd, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col - 1u : 79;
 		dm_progress_format(&p->view, width, line, sizeof(line));
-		n = snprintf(text, sizeof(text), "\r%s\033[K%s", line, last ? "\n" : "");
+		n = snprintf(text, sizeof(text), "\r%s\033[K%s", line, last ? "\n" : "\r");
 	}
 	if (dm_write_full(p->fd, text, (size_t)n))
 		return; /* nowhere left to say it */

@@ -178,7 +178,7 @@ host_exec() {
 	[ $# -gt 0 ] || set -- bash -l
 	pid=$(host_pid "$h")
 	cgroup_enter "$h"
-	exec nsenter -t "$pid" -m -p -n -u -i -C -- /usr/bin/setpriv --pdeathsig TERM \
+	exec nsenter -t "$pid" -r -w -m -p -n -u -i -C -- /usr/bin/setpriv --pdeathsig TERM \
 		/usr/bin/env -i -C /root HOME=/root USER=root LANG=C.UTF-8 ${TERM:+"TERM=$TERM"} \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" 9>&-
 }
