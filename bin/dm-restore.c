@@ -153,7 +153,7 @@ static int check(struct dm_engine *e, const struct options *o, struct dm_err *er
 		return -1;
 	}
 	if (o->have) {
-		ret = dm_receipt_print(have, err);
+		ret = dm_have_layers(e, have, err) ? -1 : dm_receipt_print(have, err);
 		json_decref(have);
 		return ret;
 	}

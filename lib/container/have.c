@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/opt.h"
 #include "container/binds.h"
+#include "container/layers.h"
 
 /* What a program may have found and may go on using: features that user space can see. */
 static const char *const cpu_flags[] = {
@@ -280,4 +281,16 @@ json_t *dm_have(struct dm_engine *e, const char *stage, struct dm_err *err)
 fail:
 	json_decref(o);
 	return NULL;
+}
+
+int dm_have_layers(struct dm_engine *e, json_t *have, struct dm_err *err)
+{
+	json_t *layers;
+
+	/* the store of this driver takes an image whose layers it has without their files; that of
+	 * containerd knows them by other digests */
+	if (strcmp(dm_json_str(have, "driver", "?"), "overlay2"))
+		return 0;
+	layers = dm_layers(e, json_object_get(have, "images"), err);
+	return layers && json_object_set_new(have, "layers", layers) == 0 ? 0 : -1;
 }

@@ -5,7 +5,7 @@
 /*
  * What a host is and has, as a JSON object (docker-migrate(7) lists the keys):
  * engine, engine_id, driver, kernel, arch, cpu, cgroup, criu, hostname, machine, boot, clock,
- * memory, room, disk, images, tags, containers, volumes, networks, obstacles.
+ * memory, room, disk, images, tags, layers, containers, volumes, networks, obstacles.
  */
 
 #include <jansson.h>
@@ -25,6 +25,12 @@ json_t *dm_have(struct dm_engine *e, const char *stage, struct dm_err *err);
  * others are passed over): dm_binds_kind().
  */
 void dm_have_paths(json_t *o, const json_t *paths);
+
+/*
+ * Add to have, what dm_have() returned, the layers of its images (container/layers.h). Of engines
+ * that would want them in an archive all the same, they are not listed. Returns 0; -1 with err.
+ */
+int dm_have_layers(struct dm_engine *e, json_t *have, struct dm_err *err);
 
 /*
  * Add to list (an array of strings) a line for each program that is needed and does not run. What
