@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/json.h"
 #include "engine/docker.h"
 
 struct dm_image_load {
@@ -16,6 +17,7 @@ struct dm_image_load {
 	int from, to; /* the pipe between the stream and the engine */
 	int ret;
 	bool aborted;
+	size_t left_out; /* layers that the archive lacks */
 	struct dm_err err;
 };
 
@@ -46,7 +48,17 @@ static void *load(void *ctx)
 	return NULL;
 }
 
-struct dm_image_load *dm_image_load_begin(struct dm_err *err)
+static size_t count_left_out(const char *about, size_t len)
+{
+	struct dm_err ignored;
+	json_t *o = dm_json_parse(about, len, "", &ignored);
+	size_t n = json_array_size(json_object_get(o, "left_out"));
+
+	json_decref(o);
+	return n;
+}
+
+struct dm_image_load *dm_image_load_begin(const char *about, size_t len, struct dm_err *err)
 {
 	struct dm_image_load *l = calloc(1, sizeof(*l));
 	int fds[2];
@@ -56,6 +68,7 @@ struct dm_image_load *dm_image_load_begin(struct dm_err *err)
 		free(l);
 		return NULL;
 	}
+	l->left_out = count_left_out(about, len);
 	l->from = fds[0];
 	l->to = fds[1];
 	errno = pthread_create(&l->thread, NULL, load, l);
@@ -84,6 +97,7 @@ static void finish(struct dm_image_load *l)
 
 int dm_image_load_end(struct dm_image_load *l, struct dm_err *err)
 {
+	size_t left_out = l->left_out;
 	int ret;
 
 	finish(l);
@@ -91,7 +105,14 @@ int dm_image_load_end(struct dm_image_load *l, struct dm_err *err)
 	if (ret)
 		*err = l->err;
 	free(l);
-	return ret ? dm_fail_prefix(err, "load image") : 0;
+	if (ret == 0)
+		return 0;
+	if (left_out)
+		return dm_fail_prefix(err,
+				      "load image, without %zu layers that were here when the "
+				      "move began",
+				      left_out);
+	return dm_fail_prefix(err, "load image");
 }
 
 void dm_image_load_abort(struct dm_image_load *l)

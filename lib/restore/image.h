@@ -10,10 +10,11 @@
 struct dm_image_load;
 
 /*
- * Begin to load an archive; the engine reads it in a thread of ours. End with dm_image_load_end().
+ * Begin to load an archive; the engine reads it in a thread of ours. about are len bytes of JSON
+ * that tell which layers it lacks, because the engine has them. End with dm_image_load_end().
  * Returns NULL with err.
  */
-struct dm_image_load *dm_image_load_begin(struct dm_err *err);
+struct dm_image_load *dm_image_load_begin(const char *about, size_t len, struct dm_err *err);
 
 /*
  * Give the next len bytes. Returns 0; -1 with err.

@@ -153,7 +153,7 @@ static int on_image(void *ctx, enum dm_record_type type, const char *data, size_
 	struct dm_image_load *l = r->image;
 
 	if (type == DM_IMAGE_BEGIN) {
-		r->image = dm_image_load_begin(err);
+		r->image = dm_image_load_begin(data, len, err);
 		return r->image ? 0 : -1;
 	}
 	if (type == DM_IMAGE_DATA)

@@ -10,28 +10,63 @@
 
 #include "base/json.h"
 #include "base/num.h"
+#include "container/layers.h"
 #include "files/walk.h"
+#include "source/image.h"
 #include "source/trees.h"
 
-/* The image's size, or 0 when the target has it. */
+/*
+ * The bytes of the n lowest of all layers, at least. The engine tells the sizes in the order of the
+ * image's history, with 0 both for an empty layer and for a step without one.
+ */
+static uint64_t shared_size(const json_t *history, size_t all, size_t n)
+{
+	uint64_t size, sum = 0;
+	size_t steps = 0, unclear;
+
+	for (size_t i = 0; i < json_array_size(history); i++)
+		steps += dm_json_int(json_array_get(history, i), "Size", 0) > 0;
+	unclear = all > steps ? all - steps : 0; /* they may all be among the lowest */
+	n = n > unclear ? n - unclear : 0;
+	for (size_t i = json_array_size(history); i-- > 0 && n;) {
+		size = (uint64_t)dm_json_int(json_array_get(history, i), "Size", 0);
+		sum += size;
+		n -= size > 0;
+	}
+	return sum;
+}
+
+/* The bytes of the image that the target lacks, at most. */
 static int image_size(struct dm_engine *e, const struct dm_container *c, const json_t *have,
 		      uint64_t *size, struct dm_err *err)
 {
 	const char *id = dm_json_str(c->inspect, "Image", "");
-	char escaped[512], path[600];
-	json_t *image;
+	json_t *image, *history = NULL;
+	uint64_t whole, shared;
+	const json_t *layers;
+	char path[600];
+	size_t n;
+	int ret = -1;
 
 	*size = 0;
 	if (dm_json_lists(have, "images", id))
 		return 0;
-	if (dm_engine_escape(id, escaped, sizeof(escaped), err))
+	image = dm_image_inspect(e, c, err);
+	if (!image)
 		return -1;
-	snprintf(path, sizeof(path), "/images/%s/json", escaped);
-	if (dm_engine_do(e, "GET", path, NULL, 60, &image, err))
-		return -1;
-	*size = (uint64_t)dm_json_int(image, "Size", 0);
+	whole = (uint64_t)dm_json_int(image, "Size", 0);
+	layers = dm_json_at(image, "RootFS.Layers");
+	n = dm_layers_shared(json_object_get(have, "layers"), layers);
+	snprintf(path, sizeof(path), "/images/%s/history", id);
+	if (n && dm_engine_do(e, "GET", path, NULL, 60, &history, err))
+		goto out;
+	shared = shared_size(history, json_array_size(layers), n);
+	*size = shared < whole ? whole - shared : 0;
+	ret = 0;
+out:
+	json_decref(history);
 	json_decref(image);
-	return 0;
+	return ret;
 }
 
 /* One tree, added to list; its bytes are added to *total. */

@@ -10,8 +10,14 @@
 #include "stream/writer.h"
 
 /*
- * Send the image of c, whole, unless the target, which described itself with have (NULL: it is not
- * known), has it. Its name travels with it only if the target has no other image of that name.
+ * What the engine says of the image of c. Returns a new reference; NULL with err.
+ */
+json_t *dm_image_inspect(struct dm_engine *e, const struct dm_container *c, struct dm_err *err);
+
+/*
+ * Send the image of c, unless the target, which described itself with have (NULL: it is not known),
+ * has it; without the layers that it has, as far as the engine's archive tells which they are. Its
+ * name travels with it only if the target has no other image of that name.
  * Returns 0; -1 with err.
  */
 int dm_image_send(struct dm_engine *e, const struct dm_container *c, const json_t *have,

@@ -14,6 +14,10 @@ In FOLDER it keeps
 It reads $DM_DAEMON_JSON when it gets SIGHUP, as the engine does: runtimes are replaced if the
 file has any, else they stay; before the first SIGHUP there is docker-migrate, as /nowhere.
 At each request it reads
+  version          the engine's version, if it is another one than 26.1.5
+  rootfs           lines ID LAYER...: the layers of images, the lowest first
+  history          the sizes of the steps that made an image, the first one first
+  archive          what /images/.../get answers
   fail             lines METHOD PATTERN STATUS MESSAGE: requests that fail
   start            what POST .../start does: fail (default), cold (say yes and do nothing), or a
                    word, which is decided in the record, as dm-runtime would; "WORD fail" decides
@@ -121,6 +125,19 @@ class Engine:
         return [tag for line in self.read("images").splitlines() if line.split()[0] == ident
                 for tag in line.split()[1:]]
 
+    def layers(self, ident):
+        for line in self.read("rootfs").splitlines():
+            if line.split()[0] == ident:
+                return line.split()[1:]
+        return []
+
+    def archive(self):
+        try:
+            with open(self.path("archive"), "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return b"what docker save says\n"
+
     def container(self, name):
         for c in self.containers.values():
             if name in (c["Id"], c["Name"].lstrip("/")):
@@ -213,7 +230,7 @@ class Engine:
     def answer(self, method, path, query, body):
         parts = path.strip("/").split("/")
         if parts == ["version"]:
-            return 200, {"Version": "26.1.5", "ApiVersion": "1.45"}
+            return 200, {"Version": self.read("version").strip() or "26.1.5", "ApiVersion": "1.45"}
         if parts == ["info"]:
             return 200, {"ID": "stand-in", "Driver": "overlay2", "CgroupVersion": "1",
                          "Runtimes": self.runtimes, "DefaultRuntime": self.default}
@@ -222,10 +239,13 @@ class Engine:
                          for line in self.read("images").splitlines()]
         if parts[0] == "images" and parts[-1] == "get":
             self.image("/".join(parts[1:-1]))
-            return 200, b"what docker save says\n"
+            return 200, self.archive()
         if parts[0] == "images" and parts[-1] == "json":
             ident = self.image("/".join(parts[1:-1]))
-            return 200, {"Id": ident, "RepoTags": self.tags(ident)}
+            return 200, {"Id": ident, "RepoTags": self.tags(ident), "Size": 1000,
+                         "RootFS": {"Type": "layers", "Layers": self.layers(ident)}}
+        if parts[0] == "images" and parts[-1] == "history":
+            return 200, [{"Size": int(size)} for size in reversed(self.read("history").split())]
         if parts == ["images", "load"]:
             with open(self.path("images"), "a", encoding="utf-8") as f:
                 f.write(LOADED + " tiny:1\n")

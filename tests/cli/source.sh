@@ -147,6 +147,86 @@ fsdiff m-6 victim >/dev/null 2>&1
 "$BUILD/dm-predump" --id m-6 --rule seed --min-pages 0 --max-growth 100000 --max-rounds 60 victim 2>"$T/err" | true
 check "a reader that goes away is told" grep -q 'write stream: Broken pipe' "$T/err"
 
+# The image by layers: the target has an image that shares the lowest two of four. The third one is
+# the first one again, so its file is needed.
+digest() { printf "$1%.0s" {1..64}; }
+one=$(digest a) two=$(digest b) four=$(digest c) other=$(digest d)
+new=$T/new old=$T/old
+mkdir -p "$new/blobs/sha256" "$old/v1" "$old/v2" "$old/v3" "$old/v4"
+for layer in "$one 1" "$two 2" "$four 4"; do
+	head -c 3000 /dev/zero | tr '\0' "${layer#* }" | tee "$new/blobs/sha256/${layer% *}" >"$old/v${layer#* }/layer.tar"
+done
+ln -s ../v1/layer.tar "$old/v3/layer.tar"
+echo '[{"Layers":["v1/layer.tar","v2/layer.tar","v3/layer.tar","v4/layer.tar"]}]' >"$old/manifest.json"
+echo '[{"Layers":["these are not looked at"]}]' >"$new/manifest.json"
+tar -C "$new" -cf "$T/new.tar" blobs manifest.json
+tar -C "$old" -cf "$T/old.tar" v1 v2 v3 v4 manifest.json
+tar -C "$old" -cf "$T/odd.tar" v1 v2 v3 v4
+mkdir -m 700 "$T/stage"
+
+# by_layers VERSION ARCHIVE: the setup of a container with that image, after the target has told
+# what it has; the archive that is sent is left in $T/sent
+by_layers() {
+	rm -f "$T/sent"
+	engine_start "the image by layers"
+	echo "sha256:$other other:1" >"$E/images"
+	echo "sha256:$other sha256:$one sha256:$two sha256:$other" >"$E/rootfs"
+	"$BUILD/dm-restore" --check --have --stage "$T/stage" 2>/dev/null | sed 's/stand-in/another/' >"$T/have"
+	fresh
+	echo "$1" >"$E/version"
+	cp "$T/$2.tar" "$E/archive"
+	echo "sha256:$(digest 1) sha256:$one sha256:$two sha256:$one sha256:$four" >"$E/rootfs"
+	expect 0 "... what the target has is compared" fsdiff m-1 --check --have "$T/have" victim
+	expect 0 "$2 archive of engine $1" fsdiff m-1 victim
+	cp "$T/out" "$T/stream"
+	expect 4 "... its stream" "$ship" --list <"$T/stream"
+	python3 - "$T/stream" >"$T/sent" <<-'END'
+		import struct, sys
+		stream = open(sys.argv[1], "rb").read()
+		at = 120
+		while at < len(stream):
+		    kind, _, size, _ = struct.unpack_from("<HHIQ", stream, at)
+		    if kind == 5:
+		        sys.stdout.buffer.write(stream[at + 16:at + 16 + size])
+		    at += 16 + size
+	END
+}
+# sent FILE...: the archive that was sent holds these
+sent() {
+	check "... it holds what it should" [ "$(tar -tf "$T/sent" | grep -v '/$' | tr '\n' ' ')" = "$* " ]
+}
+
+by_layers 25.0.0 new
+check "the layers are told as a tree" grep -q "\"layers\":{\"sha256:$one\":{\"sha256:$two\":{\"sha256:$other\":{}}}}" "$T/have"
+check "... the stream tells which are left out" \
+	grep -Eq "^  image \{.*\"left_out\":\[\"sha256:$two\"\]\}" "$T/out"
+sent "blobs/sha256/$one" "blobs/sha256/$four" manifest.json
+check "... the engine was asked for it once" [ "$(asked '^GET /images/.*/get$')" = 1 ]
+by_layers 24.0.9+more old
+sent v1/layer.tar v3/layer.tar v4/layer.tar manifest.json
+check "... a link leads to its layer" [ "$(tar -xOf "$T/sent" v1/layer.tar | head -c 3)" = 111 ]
+check "... the engine was asked for it twice" [ "$(asked '^GET /images/.*/get$')" = 2 ]
+by_layers 24.0.9 odd
+check "... it is sent whole" cmp "$T/sent" "$T/odd.tar"
+check "... the stream does not tell of layers" [ "$(grep -c left_out "$T/out")" = 0 ]
+by_layers 26.1.5 old
+check "... it is sent whole" cmp "$T/sent" "$T/old.tar"
+
+# What an estimate takes off for the two layers: steps of size 0 may be layers.
+estimate() { # HISTORY BYTES
+	fresh
+	echo "sha256:$(digest 1) sha256:$one sha256:$two sha256:$one sha256:$four" >"$E/rootfs"
+	echo "$1" >"$E/history"
+	expect 0 "an estimate, steps of $1" fsdiff m-2 --check --estimate --json --have "$T/have" victim
+	check "... of the image" grep -q "\"image\":$2," "$T/out"
+}
+estimate "100 200 300 400" 700
+estimate "0 100 200 0 300 400" 700
+estimate "100 0 300 400" 900
+estimate "0 100 0 0 400" 1000
+estimate "" 1000
+estimate "900 900 900 900" 0
+
 # Nobody is frozen while the target has not been heard of.
 fresh
 mkdir -m 700 "$T/work"
