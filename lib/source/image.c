@@ -169,8 +169,8 @@ static void say_sent(const struct send *s, size_t dropped, double seconds)
 
 	dm_num_human(s->bytes, size, sizeof(size));
 	if (dropped)
-		dm_say("image %s: %s in %.2f s; the target has %zu of its %zu layers", name, size,
-		       seconds, n, json_array_size(dm_json_at(s->image, "RootFS.Layers")));
+		dm_say("image %s: %s in %.2f s, without %zu of its %zu layers", name, size, seconds,
+		       n, json_array_size(dm_json_at(s->image, "RootFS.Layers")));
 	else
 		dm_say("image %s: %s in %.2f s%s", name, size, seconds,
 		       n ? "; all of its layers, since the engine's archive names them otherwise"
