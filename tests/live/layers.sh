@@ -93,7 +93,7 @@ for way in "a b" "b a"; do
 	same "... with the same files in it" "$(sum "$from" layers-whole)" "$(sum "$to" layers-whole)"
 
 	# A layer of "again" comes once more at the top; and an image whose layers are all there.
-	twice='RUN echo twice >/twice && touch -d "1970-01-01 00:00" /twice'
+	twice='RUN echo twice >/twice && touch -d "1970-01-01 00:00:00" /twice'
 	built "$from" layers-half layers-again "$twice" 'RUN rm /twice'
 	copied "$from" "$to" layers-again
 	built "$from" layers-again layers-top 'RUN head -c 4000000 /dev/urandom >/layers-top' "$twice"
