@@ -132,7 +132,8 @@ static int choose(struct send *s, const json_t *have, struct dm_err *err)
 	if (by_digest || files)
 		leave_out(s, layers, files, n);
 	else if (n)
-		dm_say("image %s: the engine's archive does not tell which layer is where",
+		dm_say("image %s: it is sent whole, since the engine's archive does not tell which "
+		       "layer is where",
 		       s->name ? s->name : s->id);
 	json_decref(files);
 	return 0;

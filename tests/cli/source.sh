@@ -179,6 +179,7 @@ by_layers() {
 	expect 0 "... what the target has is compared" fsdiff m-1 --check --have "$T/have" victim
 	expect 0 "$2 archive of engine $1" fsdiff m-1 victim
 	cp "$T/out" "$T/stream"
+	cp "$T/err" "$T/said"
 	expect 4 "... its stream" "$ship" --list <"$T/stream"
 	python3 - "$T/stream" >"$T/sent" <<-'END'
 		import struct, sys
@@ -208,9 +209,11 @@ check "... a link leads to its layer" [ "$(tar -xOf "$T/sent" v1/layer.tar | hea
 check "... the engine was asked for it twice" [ "$(asked '^GET /images/.*/get$')" = 2 ]
 by_layers 24.0.9 odd
 check "... it is sent whole" cmp "$T/sent" "$T/odd.tar"
+check "... which is told" grep -q 'it is sent whole, since' "$T/said"
 check "... the stream does not tell of layers" [ "$(grep -c left_out "$T/out")" = 0 ]
 by_layers 26.1.5 old
 check "... it is sent whole" cmp "$T/sent" "$T/old.tar"
+check "... which is told" grep -q 'all of its layers, since' "$T/said"
 
 # What an estimate takes off for the two layers: steps of size 0 may be layers.
 estimate() { # HISTORY BYTES
