@@ -105,7 +105,7 @@ static inline bool image_page(const char *folder, struct dm_object o, uint64_t a
 			      uint8_t page[DM_PAGE])
 {
 	struct image *m = malloc(sizeof(*m));
-	char path[4096];
+	char path[4096], *parent;
 	bool found = false;
 
 	MUST(m);
@@ -127,7 +127,11 @@ static inline bool image_page(const char *folder, struct dm_object o, uint64_t a
 			close(fd);
 		} else {
 			MUST(snprintf(path, sizeof(path), "%s/parent", folder) < (int)sizeof(path));
-			found = image_page(path, o, addr, page);
+			/* the kernel follows 40 links in a path; CRIU goes from folder to folder */
+			parent = realpath(path, NULL);
+			MUST(parent);
+			found = image_page(parent, o, addr, page);
+			free(parent);
 		}
 		break;
 	}
