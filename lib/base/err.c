@@ -65,9 +65,9 @@ const char *dm_program(void)
 void dm_say(const char *fmt, ...)
 {
 	struct iovec v[2] = {{(char[]){"\r\033[K"}, 4}};
+	int n, m, number = errno;
 	char line[2048];
 	va_list ap;
-	int n, m;
 
 	n = snprintf(line, sizeof(line) - 1, "%s: ", program);
 	va_start(ap, fmt);
@@ -84,7 +84,8 @@ void dm_say(const char *fmt, ...)
 	line[n++] = '\n';
 	v[1] = (struct iovec){line, (size_t)n};
 	/* on a terminal a bar may stand in this line */
-	if (writev(STDERR_FILENO, isatty(STDERR_FILENO) ? v : v + 1,
-		   isatty(STDERR_FILENO) ? 2 : 1) < 0)
-		return; /* nowhere left to say it */
+	n = isatty(STDERR_FILENO);
+	m = (int)writev(STDERR_FILENO, n ? v : v + 1, n ? 2 : 1);
+	(void)m; /* there is nowhere left to say that it failed */
+	errno = number;
 }

@@ -53,7 +53,7 @@ const char *dm_program(void);
 
 /*
  * Print one line "NAME: ..." on stderr, in a single write. Control bytes in the text are shown
- * as '?', since names come from containers.
+ * as '?', since names come from containers. errno stays as it is.
  */
 void dm_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

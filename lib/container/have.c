@@ -283,14 +283,14 @@ fail:
 	return NULL;
 }
 
-int dm_have_layers(struct dm_engine *e, json_t *have, struct dm_err *err)
+int dm_have_layers(struct dm_engine *e, json_t *o, struct dm_err *err)
 {
 	json_t *layers;
 
 	/* the store of this driver takes an image whose layers it has without their files; that of
 	 * containerd knows them by other digests */
-	if (strcmp(dm_json_str(have, "driver", "?"), "overlay2"))
+	if (strcmp(dm_json_str(o, "driver", "?"), "overlay2"))
 		return 0;
-	layers = dm_layers(e, json_object_get(have, "images"), err);
-	return layers && json_object_set_new(have, "layers", layers) == 0 ? 0 : -1;
+	layers = dm_layers(e, json_object_get(o, "images"), err);
+	return layers && json_object_set_new(o, "layers", layers) == 0 ? 0 : -1;
 }

@@ -35,7 +35,7 @@ nothing() { # WHAT
 
 # the records of the attempt before are removed, since an id is taken once
 feed() { # COMMAND that prints a stream
-	b sh -c "rm -rf /var/lib/docker-migrate/target; $1 | dm-restore" >"$T/out" 2>"$T/err"
+	b sh -c "rm -rf /var/lib/docker-migrate/target; $1 | dm-restore --saved" >"$T/out" 2>"$T/err"
 }
 
 points=20
@@ -61,7 +61,7 @@ is "the whole stream starts it" 0 "$code"
 is "it runs on the target" "running false" "$(state b cut)"
 b docker kill -s USR1 cut >/dev/null
 check "and is whole" wait_until 10 eval 'b docker logs cut 2>&1 | grep -q "\"wrong\":0,\"bad\":0"'
-expect 3 "the same stream again is refused" b sh -c 'dm-restore </srv/cut/stream'
+expect 3 "the same stream again is refused" b sh -c 'dm-restore --saved </srv/cut/stream'
 is "it still runs" "running false" "$(state b cut)"
 b rm -rf /srv/cut
 clean b
