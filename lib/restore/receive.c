@@ -176,7 +176,7 @@ static int begin_tree(struct dm_receive *r, const char *data, size_t len, struct
 	if (r->tree < 0)
 		goto fail;
 	r->apply = dm_apply_new(r->tree,
-				json_object_get(tree, "volume") || json_object_get(tree, "bind")
+				dm_json_str(tree, "volume", NULL) || dm_json_str(tree, "bind", NULL)
 					? DM_TREE_PLAIN
 					: DM_TREE_UPPER,
 				err);
