@@ -86,7 +86,9 @@ fi
 # What came to no known end is settled.
 stages='dm-fsdiff --id $1 tree && dm-predump --id $1 tree && dm-fsdiff --id $1 --delta tree &&
 	dm-predump --id $1 --final tree'
-b sh -c "{ $stages; } >/dev/null" - cut-$$ 2>/dev/null
+# (that the target has said hello, without which nobody is frozen, is put into the journal by hand)
+hello='echo "{\"event\":\"target\"}" >>/var/lib/docker-migrate/source/$1/journal'
+b sh -c "{ dm-fsdiff --id \$1 tree && $hello && ${stages#*&&}; } >/dev/null" - cut-$$ 2>/dev/null
 is "cut before its end, it is frozen" "paused true" "$(state b tree)"
 example 5 b settle.sh cut-$$ tree a
 whole "it runs on" b a
