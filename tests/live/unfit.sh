@@ -60,7 +60,7 @@ b mv /usr/local/sbin/dm-runtime.gone /usr/local/sbin/dm-runtime
 
 # no room for the memory
 b sh -c 'mkdir -m 700 /tmp/small && mount -t tmpfs -o size=1m,mode=700 tmpfs /tmp/small'
-fails "no room in the staging folder" 5 --stage /tmp/small
+fails "no room in the staging folder" 3 --stage /tmp/small
 b umount /tmp/small
 
 # the target's memory images are damaged while they lie there
